@@ -1,0 +1,195 @@
+"""Who works on a fetch. Every change is one UPDATE that names the state it expects.
+
+All times are the database's own: the clocks of workers are not trusted.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from django.db import connection
+
+from collection.models import AttemptOutcome, ErrorClass, FetchState
+from collection.planning import window
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to work on a fetch: good until the lease ends or `attempt` is no longer the row's."""
+
+    fetch_id: int
+    attempt: int
+    failures: int
+    run_id: int
+    school_id: int
+    office_code: str
+    school_code: str
+    services: Sequence[str]
+    mondays: Sequence[date]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An attempt that did not end well. `message` and `traceback` hold no key."""
+
+    error_class: ErrorClass
+    message: str
+    code: str = ""
+    traceback: str = ""
+    requests: int = 0
+
+
+_CLAIM = """
+UPDATE collection_schoolfetch AS fetch
+   SET state = 'running', attempt = attempt + 1, claimed_at = now(), worker = %(worker)s,
+       task_id = %(task_id)s, lease_until = now() + make_interval(secs => %(lease)s)
+  FROM collection_run AS run, collection_school AS school
+ WHERE fetch.id = %(fetch_id)s AND fetch.state = 'waiting'
+   AND (fetch.next_attempt_at IS NULL OR fetch.next_attempt_at <= now())
+   AND run.id = fetch.run_id AND run.state = 'running'
+   AND school.id = fetch.school_id
+RETURNING fetch.attempt, fetch.failures, run.id, school.id, school.office_id, school.code,
+          school.services, run.first_monday, run.weeks
+"""
+
+# `state` and `attempt` are the fence: a worker taken for dead that comes back changes nothing.
+_END_ATTEMPT = """
+WITH ended AS (
+    UPDATE collection_schoolfetch
+       SET state = %(state)s, failures = failures + %(counted)s, lease_until = NULL,
+           published_at = CASE WHEN %(published)s THEN now() END,
+           next_attempt_at = now() + make_interval(secs => %(after)s),
+           finished_at = CASE WHEN %(state)s = 'failed' THEN now() END,
+           requests = requests + %(requests)s, error_class = %(error_class)s,
+           error_code = %(code)s, error_message = %(message)s
+     WHERE id = %(fetch_id)s AND attempt = %(attempt)s AND state = 'running'
+    RETURNING id, attempt, claimed_at, worker, task_id
+)
+INSERT INTO collection_attempt (fetch_id, number, outcome, started_at, finished_at, worker,
+       task_id, requests, error_class, error_code, error_message, traceback)
+SELECT id, attempt, %(outcome)s, claimed_at, now(), worker, task_id, %(requests)s,
+       %(error_class)s, %(code)s, %(message)s, %(traceback)s
+  FROM ended
+"""
+
+_EXPIRE = """
+WITH expired AS (
+    SELECT id FROM collection_schoolfetch
+     WHERE state = 'running' AND lease_until < now()
+       FOR UPDATE SKIP LOCKED
+), ended AS (
+    UPDATE collection_schoolfetch AS fetch
+       SET failures = failures + 1, lease_until = NULL, published_at = NULL,
+           next_attempt_at = now(), error_class = 'lost', error_code = '',
+           error_message = %(message)s,
+           state = CASE WHEN failures + 1 >= %(most)s THEN 'failed' ELSE 'waiting' END,
+           finished_at = CASE WHEN failures + 1 >= %(most)s THEN now() END
+      FROM expired
+     WHERE fetch.id = expired.id
+    RETURNING fetch.id, attempt, claimed_at, worker, task_id
+)
+INSERT INTO collection_attempt (fetch_id, number, outcome, started_at, finished_at, worker,
+       task_id, requests, error_class, error_code, error_message, traceback)
+SELECT id, attempt, 'lost', claimed_at, now(), worker, task_id, 0, 'lost', '', %(message)s, ''
+  FROM ended
+"""
+
+_LOST = "The worker did not report back within its lease: it was killed, or cut off."
+
+
+def claim(
+    fetch_id: int, *, worker: str, task_id: uuid.UUID | None, lease_seconds: float
+) -> Claim | None:
+    """None when there is nothing to do: a duplicate, an early message, a run that is not on."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _CLAIM,
+            {
+                "fetch_id": fetch_id,
+                "worker": worker[:100],
+                "task_id": task_id,
+                "lease": lease_seconds,
+            },
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    attempt, failures, run_id, school_id, office_code, school_code, services, first, weeks = row
+    return Claim(
+        fetch_id=fetch_id,
+        attempt=attempt,
+        failures=failures,
+        run_id=run_id,
+        school_id=school_id,
+        office_code=office_code,
+        school_code=school_code,
+        services=services,
+        mondays=window(first, weeks),
+    )
+
+
+def retry_later(
+    claim: Claim, failure: Failure, *, after_seconds: float, counts: bool, published: bool
+) -> bool:
+    """`published`: a message for the next attempt is on its way. False when the claim was lost."""
+    return _end_attempt(
+        claim,
+        failure,
+        state=FetchState.WAITING,
+        outcome=AttemptOutcome.FAILED if counts else AttemptOutcome.POSTPONED,
+        after_seconds=after_seconds,
+        counts=counts,
+        published=published,
+    )
+
+
+def fail(claim: Claim, failure: Failure) -> bool:
+    return _end_attempt(
+        claim,
+        failure,
+        state=FetchState.FAILED,
+        outcome=AttemptOutcome.FAILED,
+        after_seconds=0,
+        counts=True,
+        published=False,
+    )
+
+
+def expire_leases(*, most_failures: int) -> int:
+    """Takes fetches back from workers that did not report; returns how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(_EXPIRE, {"most": most_failures, "message": _LOST})
+        return int(cursor.rowcount)
+
+
+def _end_attempt(
+    claim: Claim,
+    failure: Failure,
+    *,
+    state: FetchState,
+    outcome: AttemptOutcome,
+    after_seconds: float,
+    counts: bool,
+    published: bool,
+) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _END_ATTEMPT,
+            {
+                "fetch_id": claim.fetch_id,
+                "attempt": claim.attempt,
+                "state": state.value,
+                "outcome": outcome.value,
+                "after": after_seconds,
+                "counted": int(counts),
+                "published": published,
+                "requests": failure.requests,
+                "error_class": failure.error_class.value,
+                "code": failure.code[:20],
+                "message": failure.message,
+                "traceback": failure.traceback,
+            },
+        )
+        return bool(cursor.rowcount)
+

