@@ -8,9 +8,6 @@ import orjson
 
 Row = dict[str, str | None]
 
-SUBJECT_LIMIT = 35
-"""No subject of NEIS was ever seen to be longer."""
-
 
 @dataclass(frozen=True, slots=True)
 class Dirt:
@@ -26,6 +23,8 @@ def _with(name: str, value: str | None) -> Callable[[Row], Row]:
 
 
 _READABLE = {
+    "nul": _with("ITRT_CNTNT", "과학\x00실험"),
+    "very_long": _with("ITRT_CNTNT", "가" * 5000),
     "tab": _with("ITRT_CNTNT", "체육\t(강당)"),
     "newline": _with("ITRT_CNTNT", "국어\r\n2단원"),
     "quote": _with("ITRT_CNTNT", '"말하기", \'듣기\''),
@@ -34,8 +33,6 @@ _READABLE = {
     "formula": _with("ITRT_CNTNT", '=HYPERLINK("http://127.0.0.1","체육")'),
 }
 _UNREADABLE = {
-    "nul": _with("ITRT_CNTNT", "과학\x00실험"),
-    "too_long": _with("ITRT_CNTNT", "가" * 5000),
     "impossible_date": lambda row: row | {"ALL_TI_YMD": f"{str(row['ALL_TI_YMD'])[:4]}0231"},
     "grade": _with("GRADE", "x"),
     "period_zero": _with("PERIO", "0"),

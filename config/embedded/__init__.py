@@ -14,6 +14,7 @@ from .location import (
     redis_directory,
     redis_url,
 )
+from .ownership import refuse_foreign
 from .postgres import Postgres
 from .redis import Redis
 from .server import Server, Status
@@ -39,7 +40,11 @@ NAMES = frozenset({"postgres", "redis"})
 
 
 def servers(root: Path, *, names: frozenset[str] = NAMES) -> list[Server]:
-    """The servers of the clone at `root`, running or not."""
+    """The servers of the clone at `root`, running or not.
+
+    Raises EmbeddedServiceError when another user has started them.
+    """
+    refuse_foreign(root / ".local")
     known = {
         "postgres": Postgres(postgres_directory(root)),
         "redis": Redis(redis_directory(root)),

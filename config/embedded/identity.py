@@ -18,6 +18,7 @@ from pathlib import Path
 from .errors import EmbeddedServiceError
 
 LAUNCHER = Path(__file__).with_name("launch.py")
+WAYS = ("namespace", "capability")
 # initdb insists on an account with a name.
 ACCOUNTS = ("postgres", "nobody")
 # No PG* variables, no library paths and no secrets of ours reach a server.
@@ -43,7 +44,11 @@ class Identity:
 
     def can_run(self, command: list[str]) -> bool:
         done = subprocess.run(
-            self.wrap(command), env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True
+            self.wrap(command),
+            env=ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
         )
         return done.returncode == 0
 
@@ -55,7 +60,7 @@ def choose_unprivileged(probe: list[str]) -> Identity:
     """The identity for a program that refuses to be root; `probe` is a command to try it on."""
     if os.geteuid() != 0:
         return SELF
-    for way in ("namespace", "capability"):
+    for way in WAYS:
         identity = Identity(way, *_find_account())
         if identity.can_run(probe):
             return identity

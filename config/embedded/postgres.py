@@ -4,9 +4,11 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import ClassVar
 
 import psycopg
 from psycopg import sql
@@ -20,6 +22,7 @@ from .server import Server
 SUPERUSER = "postgres"
 # No process has this number, see _disarm_pid_file.
 NO_PROCESS = "2147483647"
+UNFINISHED = "data.unfinished-"
 MEBIBYTE = 1 << 20
 
 SETTINGS = {
@@ -58,7 +61,7 @@ class Postgres(Server):
     name = "postgres"
     program = "postgres"
     # Fast shutdown; then immediate, after which the next start replays the log.
-    stop_signals = {signal.SIGINT: 60.0, signal.SIGQUIT: 15.0, signal.SIGKILL: 5.0}
+    stop_signals: ClassVar = {signal.SIGINT: 60.0, signal.SIGQUIT: 15.0, signal.SIGKILL: 5.0}
 
     def __init__(self, directory: Path, **settings: str) -> None:
         super().__init__(directory)
@@ -72,16 +75,22 @@ class Postgres(Server):
         if not self.socket.is_socket():
             return False
         command = [binary("pg_isready"), "-q", "-h", str(self.run), "-p", POSTGRES_PORT]
-        return subprocess.run(command, env=ENVIRONMENT).returncode == 0
+        command += ["-U", SUPERUSER, "-d", "postgres"]
+        return subprocess.run(command, env=ENVIRONMENT, check=False).returncode == 0
 
     def _prepare(self) -> Identity:
-        identity = choose_unprivileged([binary("pg_config"), "--bindir"])
+        identity = choose_unprivileged(self._probe())
         if not self.data.exists():
             self._create_cluster(identity)
         self._give_to(identity)
         _disarm_pid_file(self.data / "postmaster.pid")
         self.socket.with_name(f"{self.socket.name}.lock").unlink(missing_ok=True)
         return identity
+
+    def _probe(self) -> list[str]:
+        """Succeeds for whoever reaches both the data and the binaries."""
+        script = 'cd "$1" && exec "$2" --bindir'
+        return ["/bin/sh", "-c", script, "sh", str(self.directory), binary("pg_config")]
 
     def _command(self) -> list[str]:
         command = [binary("postgres"), "-D", str(self.data), "-p", POSTGRES_PORT]
@@ -91,21 +100,24 @@ class Postgres(Server):
         return command
 
     def _settle(self) -> None:
-        with psycopg.connect(
-            host=str(self.run),
-            port=POSTGRES_PORT,
-            user=SUPERUSER,
-            dbname="postgres",
-            autocommit=True,
-        ) as connection:
-            _create_role_and_database(connection)
+        try:
+            with psycopg.connect(
+                host=str(self.run),
+                port=POSTGRES_PORT,
+                user=SUPERUSER,
+                dbname="postgres",
+                autocommit=True,
+            ) as connection:
+                _create_role_and_database(connection)
+        except psycopg.Error as error:
+            raise self._failure(f"could not create its role and database: {error}") from error
 
     def _create_cluster(self, identity: Identity) -> None:
         """Renames the cluster into place when it is complete and on disk."""
-        unfinished = self.directory / "data.unfinished"
-        if unfinished.exists():
-            shutil.rmtree(unfinished)
-        unfinished.mkdir(mode=0o700)
+        for abandoned in self.directory.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
+        # A new name each time: whoever was killed may have left an initdb that still writes.
+        unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=self.directory))
         os.chown(unfinished, *identity.owner)
         with self.log.open("ab") as log:
             done = subprocess.run(
@@ -115,17 +127,20 @@ class Postgres(Server):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                check=False,
             )
         if done.returncode != 0:
             raise self._failure("could not create its data directory")
         unfinished.rename(self.data)
+        _sync(self.directory)
 
     def _give_to(self, identity: Identity) -> None:
         """The data changes hands when root starts it in another way than the last time."""
         uid, gid = identity.owner
         if self.data.stat().st_uid == uid:
             return
-        for directory, _, files in os.walk(self.data):
+        # From the bottom up: a change that was cut short is done again.
+        for directory, _, files in os.walk(self.data, topdown=False):
             for path in (directory, *(os.path.join(directory, file) for file in files)):
                 os.chown(path, uid, gid, follow_symlinks=False)
 
@@ -144,6 +159,14 @@ def _initdb(directory: Path) -> list[str]:
         "--locale=C",
         "--no-instructions",
     ]
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _create_role_and_database(connection: psycopg.Connection) -> None:

@@ -1,5 +1,6 @@
 """Which processes are ours: found by socket and working directory, never by number alone."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -19,13 +20,13 @@ LOCAL_PEERPID = 2
 def find_listener(socket_path: Path) -> int | None:
     """The process that listens on the socket, as the kernel knows it.
 
-    None when nobody does, or when it lives in another container and has no number here.
+    None when nobody does; 0 when it lives in another container and has no number here.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(CONNECT_TIMEOUT_SECONDS)
         try:
             client.connect(str(socket_path))
-            return _peer_pid(client) or None
+            return _peer_pid(client)
         except OSError:
             return None
 
@@ -39,14 +40,19 @@ def _peer_pid(client: socket.socket) -> int:
 
 
 def find_working_in(directory: Path, *, program: str) -> Iterator[int]:
-    """Processes of this name whose working directory this is; none where /proc is missing."""
+    """Processes of this name at work in this directory; none where /proc is missing."""
     for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            works_here = (entry / "cwd").samefile(directory)
-            if works_here and (entry / "comm").read_text().strip() == program:
+        # Those that have ended meanwhile, and those of others.
+        with contextlib.suppress(OSError):
+            if (entry / "comm").read_text().strip() == program and _works_in(entry, directory):
                 yield int(entry.name)
-        except OSError:
-            continue
+
+
+def _works_in(entry: Path, directory: Path) -> bool:
+    # Its arguments are open to us where its working directory is not: in a container, root may
+    # not look into another account's processes.
+    arguments = (entry / "cmdline").read_bytes().split(b"\0")
+    return os.fsencode(directory) in arguments or (entry / "cwd").samefile(directory)
 
 
 def is_alive(pid: int) -> bool:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
+from typing import ClassVar
 
 from .errors import EmbeddedServiceError
 from .identity import ENVIRONMENT, SELF, Identity
@@ -34,7 +35,7 @@ class Redis(Server):
 
     name = "redis"
     program = "redis-server"
-    stop_signals = {signal.SIGTERM: 30.0, signal.SIGKILL: 5.0}
+    stop_signals: ClassVar = {signal.SIGTERM: 30.0, signal.SIGKILL: 5.0}
 
     def __init__(self, directory: Path, **options: str) -> None:
         super().__init__(directory)
@@ -46,15 +47,19 @@ class Redis(Server):
         return redis_socket(self.directory)
 
     def answers(self) -> bool:
-        """An error is no answer, least of all "-LOADING"; "-MISCONF" and the like are rare."""
+        """Whether it has loaded its data; a refusal (no memory, no password) is an answer too."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             client.settimeout(ANSWER_TIMEOUT_SECONDS)
             try:
                 client.connect(str(self.socket))
                 client.sendall(b"PING\r\n")
-                return client.recv(64).startswith(b"+PONG")
+                reply = client.recv(64)
             except OSError:
                 return False
+        return bool(reply) and not reply.startswith(b"-LOADING")
+
+    def _settle(self) -> None:
+        """Needs nothing."""
 
     def _prepare(self) -> Identity:
         self.data.mkdir(mode=0o700, exist_ok=True)
@@ -80,6 +85,8 @@ def find_binary() -> str:
 
 
 def _version(program: str) -> tuple[int, ...]:
-    shown = subprocess.run([program, "--version"], env=ENVIRONMENT, capture_output=True, text=True)
+    shown = subprocess.run(
+        [program, "--version"], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
     found = re.search(r"v=(\d+)\.(\d+)", shown.stdout)
     return tuple(int(number) for number in found.groups()) if found else (0,)

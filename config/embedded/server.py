@@ -1,15 +1,13 @@
 """The life of an embedded server: one directory, one process, found again by whoever asks.
 
-    <directory>/data   what it stores, and its working directory
-    <directory>/run    its socket, unless the path is too long (see location.py)
-    <directory>/log    all it prints
-    <directory>/lock   held by whoever starts or stops it
+<directory>/data   what it stores, and its working directory
+<directory>/run    its socket, unless the path is too long (see location.py)
+<directory>/log    all it prints
+<directory>/lock   held by whoever starts or stops it
 """
 
 import contextlib
 import fcntl
-import os
-import pwd
 import signal
 import subprocess
 import time
@@ -23,6 +21,7 @@ from . import process
 from .errors import EmbeddedServiceError
 from .identity import ENVIRONMENT, Identity
 from .location import socket_directory
+from .ownership import make_private, refuse_foreign
 
 POLL_SECONDS = 0.03
 LOG_LINES_SHOWN = 15
@@ -66,17 +65,19 @@ class Server(ABC):
     @abstractmethod
     def _command(self) -> list[str]: ...
 
+    @abstractmethod
     def _settle(self) -> None:
         """What is to be done each time the server has come up."""
 
     @property
     def pid(self) -> int | None:
-        return process.find_listener(self.socket)
+        return process.find_listener(self.socket) or None
 
     def is_running(self) -> bool:
         return self.answers()
 
     def status(self) -> Status:
+        refuse_foreign(self.directory)
         return Status(self.name, self.is_running(), self.pid, self.socket)
 
     def start(self) -> None:
@@ -96,17 +97,14 @@ class Server(ABC):
             return
         self._claim()
         with self._locked():
+            self._refuse_elsewhere()
             if pid := self.pid:
                 self._end(pid)
-            elif self.answers():
-                raise EmbeddedServiceError(
-                    f"{self.name} in {self.directory} was started in another container or "
-                    "machine; stop it there."
-                )
             self._end_strays()
             self._remove_short_directory()
 
     def _launch(self) -> int:
+        self._refuse_elsewhere()
         self._end_strays()
         identity = self._prepare()
         self.socket.unlink(missing_ok=True)
@@ -119,15 +117,17 @@ class Server(ABC):
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                check=True,
+                check=False,
             )
+        if launched.returncode != 0:
+            raise self._failure("cannot be started")
         return int(launched.stdout)
 
     def _wait_until_ready(self, pid: int) -> None:
         deadline = time.monotonic() + self.start_timeout_seconds
         while not self.answers():
             if not process.is_alive(pid):
-                raise self._failure("ended at once")
+                raise self._failure("ended before it answered")
             if time.monotonic() > deadline:
                 raise self._failure(f"does not answer after {self.start_timeout_seconds:.0f} s")
             time.sleep(POLL_SECONDS)
@@ -149,23 +149,16 @@ class Server(ABC):
         if not process.end(pid, signals=self.stop_signals):
             raise self._failure(f"(process {pid}) does not end")
 
-    def _claim(self) -> None:
-        """Creates the directories, private to this user; refuses those of another."""
-        self._make_private(self.directory)
-        self._make_private(self.run)
-
-    def _make_private(self, directory: Path) -> None:
-        try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            found = directory.lstat()
-        except OSError as error:
+    def _refuse_elsewhere(self) -> None:
+        """Two servers on the same data would ruin it, and one in another container is unseen."""
+        if process.find_listener(self.socket) == 0:
             raise EmbeddedServiceError(
-                f"cannot create {directory}: {error.strerror}. {_whose(directory)}"
-            ) from error
-        if directory.is_symlink() or found.st_uid != os.geteuid():
-            raise EmbeddedServiceError(_whose(directory))
-        if found.st_mode & 0o077:
-            directory.chmod(0o700)
+                f"{self.name} in {self.directory} runs in another container; stop it there."
+            )
+
+    def _claim(self) -> None:
+        make_private(self.directory)
+        make_private(self.run)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -181,20 +174,3 @@ class Server(ABC):
         if self.run.parent != self.directory:
             with contextlib.suppress(OSError):
                 self.run.rmdir()
-
-
-def _whose(directory: Path) -> str:
-    """Says who owns the directory, or the nearest one above it that exists."""
-    while not directory.exists() and directory != directory.parent:
-        directory = directory.parent
-    uid = directory.lstat().st_uid
-    with contextlib.suppress(KeyError):
-        return _advice(directory, pwd.getpwuid(uid).pw_name)
-    return _advice(directory, str(uid))
-
-
-def _advice(directory: Path, owner: str) -> str:
-    return (
-        f"{directory} belongs to {owner}. Run this as {owner}, or stop the services as {owner} "
-        "and remove the directory (with all data in it), or set DATABASE_URL and REDIS_URL."
-    )

@@ -1,0 +1,192 @@
+"""One attempt at one school: claim, ask, normalise, store, or say what went wrong."""
+
+import logging
+import random
+import time
+import traceback
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+
+from collection import claiming, runs, storage, upstream
+from collection.claiming import Claim, Failure
+from collection.deciding import HoldRule
+from collection.models import ErrorClass, FetchState
+from collection.neis import Answer, KeyMissing, Malformed, NeisError
+from collection.neis.redaction import Redactor
+from collection.normalising import Normalised, normalise
+from collection.retrying import Fail, Pause, Retry, RetryRule, Verdict, classify, judge
+
+logger = logging.getLogger(__name__)
+
+# Longer waits are left to the pump: a message that waits sits in the memory of a worker.
+MOST_COUNTDOWN_SECONDS = 120
+_STORE_AGAIN_AFTER_SECONDS = (0.5, 1.0, 2.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`state` is None when there was nothing to do; `retry_in_seconds` asks for a message."""
+
+    state: FetchState | None
+    retry_in_seconds: float | None = None
+    error: str = ""
+
+
+NOTHING_TO_DO = Outcome(state=None)
+
+
+def fetch_school(fetch_id: int, *, worker: str, task_id: uuid.UUID | None) -> Outcome:
+    try:
+        claim = claiming.claim(
+            fetch_id, worker=worker, task_id=task_id, lease_seconds=settings.FETCH_LEASE_SECONDS
+        )
+    except (OperationalError, InterfaceError):
+        # Nothing was begun: the pump will find the fetch waiting.
+        connection.close()
+        logger.warning("The database is away: fetch %s waits.", fetch_id)
+        return NOTHING_TO_DO
+    if claim is None:
+        return NOTHING_TO_DO
+    # Asking takes seconds, storing milliseconds: others can use the connection in between.
+    connection.close()
+    try:
+        return _work(claim)
+    except storage.ClaimLost:
+        logger.info("Fetch %s has another owner by now; nothing was written.", fetch_id)
+        return NOTHING_TO_DO
+    except (OperationalError, InterfaceError) as error:
+        connection.close()
+        return _put_off_for_database(claim, error)
+    except Exception as error:
+        connection.close()
+        return _settle(claim, error, traceback.format_exc())
+
+
+def _work(claim: Claim) -> Outcome:
+    service, answer, requests = _ask(claim)
+    normalised = normalise(
+        answer.rows,
+        office_code=claim.office_code,
+        school_code=claim.school_code,
+        mondays=claim.mondays,
+    )
+    return Outcome(_store(claim, normalised, service=service, requests=requests))
+
+
+def _ask(claim: Claim) -> tuple[str, Answer, int]:
+    """The first of the school's services that has rows, and the requests it took to find it."""
+    deadline = time.monotonic() + settings.FETCH_DEADLINE_SECONDS
+    requests = 0
+    for service in claim.services:
+        try:
+            answer = upstream.client().of_school(
+                service,
+                office_code=claim.office_code,
+                school_code=claim.school_code,
+                first=claim.mondays[0],
+                last=claim.mondays[-1] + timedelta(days=6),
+                deadline=deadline,
+            )
+        except NeisError as error:
+            error.requests += requests
+            raise
+        requests += answer.requests
+        if not answer.complete:
+            raise KeyMissing(
+                f"Without an API key NEIS gives {len(answer.rows)} of {answer.total} rows."
+            )
+        if answer.rows:
+            return service, answer, requests
+    return claim.services[0], answer, requests
+
+
+def _store(claim: Claim, normalised: Normalised, *, service: str, requests: int) -> FetchState:
+    """The answer is in hand: a database that is away for a moment is no reason to ask again."""
+    for pause in (*_STORE_AGAIN_AFTER_SECONDS, None):
+        try:
+            return storage.store(
+                claim, normalised, service=service, requests=requests, rule=hold_rule()
+            )
+        except (OperationalError, InterfaceError):
+            connection.close()
+            if pause is None:
+                raise
+            time.sleep(pause)
+    raise AssertionError
+
+
+def _settle(claim: Claim, error: Exception, trace: str) -> Outcome:
+    verdict = judge(
+        error,
+        attempt=claim.attempt,
+        failures=claim.failures,
+        rule=RetryRule(settings.FETCH_MAX_FAILURES, settings.FETCH_RETRY_SECONDS),
+        chance=random.random(),
+    )
+    failure = _describe(error, trace)
+    if failure.error_class is ErrorClass.BUG:
+        logger.error("Fetch %s: %s\n%s", claim.fetch_id, failure.message, failure.traceback)
+    try:
+        return _carry_out(claim, failure, verdict)
+    except (OperationalError, InterfaceError):
+        # The lease runs out, and the pump takes the fetch back.
+        connection.close()
+        return NOTHING_TO_DO
+
+
+def _carry_out(claim: Claim, failure: Failure, verdict: Verdict) -> Outcome:
+    match verdict:
+        case Retry(after_seconds, counts):
+            soon = after_seconds <= MOST_COUNTDOWN_SECONDS
+            kept = claiming.retry_later(
+                claim, failure, after_seconds=after_seconds, counts=counts, published=soon
+            )
+            again = after_seconds if kept and soon else None
+            return Outcome(FetchState.WAITING, again, failure.message)
+        case Pause(reason):
+            claiming.retry_later(claim, failure, after_seconds=0, counts=False, published=False)
+            runs.pause(claim.run_id, reason=reason)
+            return Outcome(FetchState.WAITING, None, failure.message)
+        case Fail():
+            claiming.fail(claim, failure)
+            return Outcome(FetchState.FAILED, None, failure.message)
+
+
+def _put_off_for_database(claim: Claim, error: Exception) -> Outcome:
+    failure = Failure(ErrorClass.DATABASE, type(error).__name__)
+    verdict = Retry(settings.FETCH_RETRY_SECONDS, counts=False)
+    try:
+        return _carry_out(claim, failure, verdict)
+    except (OperationalError, InterfaceError):
+        connection.close()
+        return NOTHING_TO_DO
+
+
+def _describe(error: Exception, trace: str) -> Failure:
+    redact = Redactor(settings.NEIS_API_KEYS)
+    error_class = classify(error)
+    message = str(error) or type(error).__name__
+    if isinstance(error, Malformed) and error.sample:
+        message = f"{message} It begins: {error.sample}"
+    return Failure(
+        error_class=error_class,
+        message=_storable(redact(message)),
+        code=getattr(error, "code", ""),
+        traceback=_storable(redact(trace)) if error_class is ErrorClass.BUG else "",
+        requests=getattr(error, "requests", 0),
+    )
+
+
+def _storable(text: str) -> str:
+    return text.replace("\0", "\\0")
+
+
+def hold_rule() -> HoldRule:
+    return HoldRule(
+        below_share=settings.HOLD_BELOW_SHARE, from_entries=settings.HOLD_FROM_ENTRIES
+    )
+

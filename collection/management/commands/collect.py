@@ -1,0 +1,191 @@
+"""Starts a run through the broker and follows it."""
+
+import json
+import sys
+import time
+from datetime import date, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import OperationalError, connection
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from kombu.exceptions import OperationalError as BrokerError
+
+from collection import pumping, runs, tasks
+from collection.management import arguments, progress
+from collection.management.keys import say_that_keys_are_missing
+from collection.models import FINAL_RUN_STATES, FetchState, Heartbeat, Job, Run, RunState, Trigger
+from collection.planning import first_monday_at
+
+SUCCESS, BAD_ARGUMENTS, ENDED_WITH_FAILURES, STOPPED_FOLLOWING = 0, 2, 3, 130
+_SCHEDULER_SILENT_AFTER = timedelta(seconds=60)
+_LOOK_EVERY_SECONDS = 0.5
+
+
+class Command(BaseCommand):
+    help = (
+        "Collects timetables: starts a run and follows it to its end. "
+        "Exit 0: all well; 3: ended with failed or held fetches, or cancelled; 2: bad arguments."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--job", metavar="NAME", help="Levels, offices and weeks of a job.")
+        arguments.add_selection(parser)
+        parser.add_argument("--from", dest="first", type=arguments.week, metavar="YYYY-MM-DD",
+                            help="A day of the first week; last week by default.")  # fmt: skip
+        parser.add_argument("--weeks", type=arguments.number_of_weeks, metavar="N",
+                            help="3 by default.")  # fmt: skip
+        parser.add_argument("--follow", type=int, metavar="RUN", help="Follow a run that is on.")
+        parser.add_argument("--json", action="store_true", dest="as_json")
+
+    def handle(self, *args: Any, follow: int | None, as_json: bool, **options: Any) -> None:
+        run = self._find(follow) if follow else self._start(**options)
+        self._warn_of_silence()
+        try:
+            self._follow(run)
+        except KeyboardInterrupt:
+            self.stderr.write(
+                _(
+                    "Stopped following; run %(run)s goes on without this window. "
+                    "Follow it again: python manage.py collect --follow %(run)s"
+                )
+                % {"run": run.pk}
+            )
+            sys.exit(STOPPED_FOLLOWING)
+        run.refresh_from_db()
+        self._report(run, as_json)
+        sys.exit(SUCCESS if run.state == RunState.COMPLETED else ENDED_WITH_FAILURES)
+
+    def _find(self, run_id: int) -> Run:
+        run = Run.objects.filter(pk=run_id).first()
+        return run or self._refuse(_("There is no run %(run)s.") % {"run": run_id})
+
+    def _start(
+        self,
+        *,
+        job: str | None,
+        level: list[str],
+        office: list[str],
+        school: list[str],
+        first: date | None,
+        weeks: int | None,
+        **options: Any,
+    ) -> Run:
+        if not settings.NEIS_API_KEYS:
+            say_that_keys_are_missing(self.stderr)
+            sys.exit(BAD_ARGUMENTS)
+        now = timezone.now()
+        try:
+            arguments.check_codes(offices=office, schools=school)
+            template = Job.objects.get(name=job) if job else Job()
+        except arguments.UnknownCodes as error:
+            self._refuse(str(error))
+        except Job.DoesNotExist:
+            names = ", ".join(Job.objects.values_list("name", flat=True)) or "–"
+            message = _("There is no job %(job)r. There are: %(names)s")
+            self._refuse(message % {"job": job, "names": names})
+        job_offices = template.offices.values_list("code", flat=True) if template.pk else []
+        plan = runs.Plan(
+            first_monday=first or first_monday_at(now, offset=template.window_offset),
+            weeks=weeks or template.window_weeks,
+            levels=level or template.levels,
+            offices=office or list(job_offices),
+            schools=school,
+            priority=template.priority,
+        )
+        try:
+            return runs.start(
+                plan, trigger=Trigger.MANUAL, now=now, job=template if template.pk else None
+            )
+        except runs.NoSchools:
+            self._refuse(
+                _("No school matches. “python manage.py sync_schools” fetches the list.")
+            )
+
+    def _warn_of_silence(self) -> None:
+        if not tasks.workers():
+            self.stderr.write(
+                _("No worker answers. Start one: celery -A config worker -P threads")
+            )
+        seen = Heartbeat.objects.filter(
+            name="scheduler", seen_at__gt=timezone.now() - _SCHEDULER_SILENT_AFTER
+        )
+        if not seen.exists():
+            self.stderr.write(
+                _(
+                    "No scheduler is at work. While this command follows, it does its part; "
+                    "start one for good: celery -A config beat"
+                )
+            )
+
+    def _follow(self, run: Run) -> None:
+        with progress.bar() as bar:
+            task = bar.add_task(f"#{run.pk}", total=None, note="")
+            while True:
+                state, note = self._look(run, bar, task)
+                if state in FINAL_RUN_STATES:
+                    return
+                if note:
+                    bar.update(task, note=note)
+                time.sleep(_LOOK_EVERY_SECONDS)
+
+    def _look(self, run: Run, bar: Any, task: Any) -> tuple[str, str]:
+        """One glance; a server that is away for a while does not end the following."""
+        try:
+            pumping.pump(publish=tasks.publish, queued=tasks.queued)
+            run.refresh_from_db()
+            totals = runs.totals(run.pk)
+        except BrokerError:
+            return "", _("the broker is away")
+        except OperationalError:
+            connection.close()
+            return "", _("the database is away")
+        bar.update(task, total=totals.planned, completed=totals.done)
+        return run.state, _note(run, totals)
+
+    def _report(self, run: Run, as_json: bool) -> None:
+        totals = runs.totals(run.pk)
+        seconds = ((run.finished_at or timezone.now()) - run.created_at).total_seconds()
+        if as_json:
+            report = {
+                "run": run.pk,
+                "state": run.state,
+                "fetches": totals.fetches,
+                "entries": totals.entries,
+                "requests": totals.requests,
+                "retries": totals.retries,
+                "seconds": round(seconds, 3),
+            }
+            self.stdout.write(json.dumps(report))
+            return
+        self.stdout.write(f"#{run.pk}: {run.get_state_display()} ({seconds:,.1f} s)")
+        for state, count in sorted(totals.fetches.items()):
+            self.stdout.write(f"  {FetchState(state).label}: {count:,}")
+        self.stdout.write(
+            _(
+                "  entries: %(received)s received = %(stored)s stored + %(unchanged)s unchanged "
+                "+ %(held)s held + %(duplicate)s duplicate + %(rejected)s rejected; "
+                "%(removed)s removed"
+            )
+            % {name: f"{count:,}" for name, count in totals.entries.items()}
+        )
+        self.stdout.write(
+            _("  %(requests)s requests, %(retries)s retries")
+            % {"requests": f"{totals.requests:,}", "retries": f"{totals.retries:,}"}
+        )
+
+    def _refuse(self, message: str) -> Any:
+        self.stderr.write(message)
+        sys.exit(BAD_ARGUMENTS)
+
+
+def _note(run: Run, totals: runs.Totals) -> str:
+    parts = []
+    if run.state == RunState.PAUSED:
+        parts.append(f"{run.get_state_display()}: {run.get_pause_reason_display()}")
+    for state in (FetchState.FAILED, FetchState.HELD):
+        if totals.fetches.get(state):
+            parts.append(f"{state.label} {totals.fetches[state]}")
+    return " · ".join(str(part) for part in parts)

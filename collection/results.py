@@ -1,0 +1,46 @@
+"""Where Celery keeps the outcome of every task: django-celery-results, made safe."""
+
+import logging
+from typing import Any
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+from django_celery_results.backends.database import DatabaseBackend
+
+from collection.neis.redaction import Redactor
+
+logger = logging.getLogger(__name__)
+
+
+class SafeDatabaseBackend(DatabaseBackend):
+    """Never raises when the database is away, and stores no key.
+
+    An error raised while a result is stored is swallowed by a threads or gevent pool together
+    with the message's acknowledgement, and the worker stands still for good. An outcome is
+    worth less than that: what has to be known is in the ledger.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._redact = Redactor(settings.NEIS_API_KEYS)
+
+    def encode_content(self, data: Any) -> tuple[str, str, str]:
+        content_type, encoding, content = super().encode_content(data)
+        return content_type, encoding, self._redact(content)
+
+    def _store_result(
+        self,
+        task_id: str,
+        result: Any,
+        status: str,
+        traceback: str | None = None,
+        request: Any = None,
+        using: str | None = None,
+    ) -> Any:
+        traceback = self._redact(traceback) if traceback else traceback
+        try:
+            return super()._store_result(task_id, result, status, traceback, request, using)
+        except (OperationalError, InterfaceError):
+            connection.close()
+            logger.warning("The database is away: the outcome of task %s is not kept.", task_id)
+            return result

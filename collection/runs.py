@@ -1,0 +1,174 @@
+"""The life of a run: planned as a whole, paused, resumed, cancelled, finished once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models.functions import Greatest, Now
+
+from collection import keys, partitions
+from collection.models import (
+    OPEN_FETCH_STATES,
+    OPEN_RUN_STATES,
+    FetchState,
+    Job,
+    PauseReason,
+    Run,
+    RunState,
+    School,
+    SchoolFetch,
+    Trigger,
+)
+from collection.planning import next_day_begins, window
+
+
+class NoSchools(Exception):
+    """Nothing matches: there would be nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which schools and which weeks. Empty `levels`, `offices` or `schools`: all of them."""
+
+    first_monday: date
+    weeks: int
+    levels: Sequence[str] = ()
+    offices: Sequence[str] = ()
+    schools: Sequence[str] = ()
+    priority: int = 5
+
+    def matching_schools(self) -> QuerySet[School]:
+        matching = School.objects.filter(closed_at__isnull=True)
+        if self.levels:
+            matching = matching.filter(level__in=self.levels)
+        if self.offices:
+            matching = matching.filter(office__in=self.offices)
+        if self.schools:
+            matching = matching.filter(code__in=self.schools)
+        return matching
+
+
+def start(plan: Plan, *, trigger: Trigger, now: datetime, job: Job | None = None) -> Run:
+    """A run with all of its fetches, or none of both. Raises NoSchools."""
+    partitions.ensure(window(plan.first_monday, plan.weeks))
+    with transaction.atomic():
+        schools = list(plan.matching_schools().order_by("level", "id").values_list("id", flat=True))
+        if not schools:
+            raise NoSchools
+        run = Run.objects.create(
+            job=job,
+            trigger=trigger,
+            levels=list(plan.levels),
+            offices=list(plan.offices),
+            first_monday=plan.first_monday,
+            weeks=plan.weeks,
+            priority=plan.priority,
+            created_at=now,
+        )
+        SchoolFetch.objects.bulk_create(
+            (SchoolFetch(run=run, school_id=school_id) for school_id in schools), batch_size=2000
+        )
+    return run
+
+
+def pause(run_id: int, *, reason: PauseReason) -> bool:
+    """Nothing new is begun; what runs may end. A spent quota ends by itself, at midnight."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT now()")
+        now = cursor.fetchone()[0]
+    until = next_day_begins(now) if reason is PauseReason.QUOTA else None
+    changed = Run.objects.filter(pk=run_id, state=RunState.RUNNING).update(
+        state=RunState.PAUSED, pause_reason=reason, paused_until=until
+    )
+    return bool(changed)
+
+
+def resume(run_id: int) -> bool:
+    """By an operator, who also says that refused keys may be tried again."""
+    resumed = _resume(Run.objects.filter(pk=run_id))
+    if resumed:
+        keys.forgive_refused()
+    return bool(resumed)
+
+
+def resume_due() -> int:
+    return _resume(Run.objects.filter(paused_until__lte=Now()))
+
+
+def _resume(paused: QuerySet[Run]) -> int:
+    return paused.filter(state=RunState.PAUSED).update(
+        state=RunState.RUNNING, pause_reason="", paused_until=None
+    )
+
+
+def cancel(run_id: int) -> int:
+    """Ends every open fetch of an open run; one that is under way can't store any more."""
+    with transaction.atomic():
+        cancelled = Run.objects.filter(pk=run_id, state__in=OPEN_RUN_STATES).update(
+            state=RunState.CANCELLED, finished_at=Now(), pause_reason="", paused_until=None
+        )
+        if not cancelled:
+            return 0
+        return SchoolFetch.objects.filter(run=run_id, state__in=OPEN_FETCH_STATES).update(
+            state=FetchState.CANCELLED, finished_at=Now(), lease_until=None
+        )
+
+
+def finish_due() -> int:
+    """Ends the runs that have no open fetch left; one caller wins each. Returns how many."""
+    finished = 0
+    for run in Run.objects.filter(state__in=OPEN_RUN_STATES).exclude(
+        fetches__state__in=OPEN_FETCH_STATES
+    ):
+        unwell = run.fetches.filter(state__in=[FetchState.FAILED, FetchState.HELD]).exists()
+        finished += Run.objects.filter(pk=run.pk, state__in=OPEN_RUN_STATES).update(
+            state=RunState.INCOMPLETE if unwell else RunState.COMPLETED,
+            finished_at=Greatest(Now(), "created_at"),
+            pause_reason="",
+            paused_until=None,
+        )
+    return finished
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What a run has done so far, counted from its fetches.
+
+    Of a fetch that is over: received = stored + unchanged + held + duplicate + rejected.
+    """
+
+    fetches: dict[str, int]
+    entries: dict[str, int]
+    requests: int
+    retries: int
+
+    @property
+    def planned(self) -> int:
+        return sum(self.fetches.values())
+
+    @property
+    def done(self) -> int:
+        return self.planned - sum(self.fetches.get(state, 0) for state in OPEN_FETCH_STATES)
+
+
+_ENTRY_SUMS = ("received", "duplicate", "rejected", "stored", "removed", "unchanged", "held")
+
+
+def totals(run_id: int) -> Totals:
+    fetches = SchoolFetch.objects.filter(run=run_id)
+    sums: dict[str, Any] = fetches.aggregate(
+        **{name: Sum(name, default=0) for name in _ENTRY_SUMS},
+        requests=Sum("requests", default=0),
+        attempts=Sum("attempt", default=0),
+        attempted=Count("id", filter=Q(attempt__gt=0)),
+    )
+    by_state = fetches.order_by().values_list("state").annotate(count=Count("id"))
+    return Totals(
+        fetches=dict(by_state),
+        entries={name: sums[name] for name in _ENTRY_SUMS},
+        requests=sums["requests"],
+        retries=sums["attempts"] - sums["attempted"],
+    )

@@ -1,0 +1,54 @@
+"""What Celery runs. A message is a hint: PostgreSQL decides whether there is anything to do."""
+
+import uuid
+from typing import Any
+
+from celery import Task, current_app, shared_task
+
+from collection import fetching, pumping
+
+FETCH_QUEUES = "fetch."
+PUMP_SECONDS = 2
+
+
+@shared_task(bind=True, name="collection.fetch_school", max_retries=None)
+def fetch_school(self: "Task[Any, Any]", fetch_id: int) -> dict[str, Any]:
+    """One attempt at one school. Celery's own retry carries the next, when it is soon."""
+    outcome = fetching.fetch_school(
+        fetch_id,
+        worker=self.request.hostname or "",
+        task_id=uuid.UUID(self.request.id) if self.request.id else None,
+    )
+    if outcome.retry_in_seconds is not None:
+        raise self.retry(countdown=outcome.retry_in_seconds, exc=RetryLater(outcome.error))
+    return {"fetch": fetch_id, "state": outcome.state and outcome.state.value}
+
+
+class RetryLater(Exception):
+    """The reason that Celery keeps beside a retry."""
+
+
+@shared_task(name="collection.pump", ignore_result=True)
+def pump() -> None:
+    pumping.pump(publish=publish, queued=queued, heartbeat="scheduler")
+
+
+def publish(fetch_id: int, level: str) -> None:
+    fetch_school.apply_async(args=[fetch_id], queue=f"{FETCH_QUEUES}{level}")
+
+
+def queued() -> int:
+    """The messages that wait in the queues of fetches."""
+    with current_app.connection_for_read() as broker:
+        channel = broker.default_channel
+        return sum(
+            queue.bind(channel).queue_declare().message_count
+            for name, queue in current_app.amqp.queues.items()
+            if name.startswith(FETCH_QUEUES)
+        )
+
+
+def workers() -> list[str]:
+    """The names of the workers that answer within a second."""
+    replies = current_app.control.ping(timeout=1.0)
+    return [name for reply in replies for name in reply]
