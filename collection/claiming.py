@@ -41,15 +41,15 @@ class Failure:
 
 
 _CLAIM = """
-UPDATE collection_schoolfetch AS fetch
+UPDATE collection_schoolfetch AS item
    SET state = 'running', attempt = attempt + 1, claimed_at = now(), worker = %(worker)s,
        task_id = %(task_id)s, lease_until = now() + make_interval(secs => %(lease)s)
   FROM collection_run AS run, collection_school AS school
- WHERE fetch.id = %(fetch_id)s AND fetch.state = 'waiting'
-   AND (fetch.next_attempt_at IS NULL OR fetch.next_attempt_at <= now())
-   AND run.id = fetch.run_id AND run.state = 'running'
-   AND school.id = fetch.school_id
-RETURNING fetch.attempt, fetch.failures, run.id, school.id, school.office_id, school.code,
+ WHERE item.id = %(fetch_id)s AND item.state = 'waiting'
+   AND (item.next_attempt_at IS NULL OR item.next_attempt_at <= now())
+   AND run.id = item.run_id AND run.state = 'running'
+   AND school.id = item.school_id
+RETURNING item.attempt, item.failures, run.id, school.id, school.office_id, school.code,
           school.services, run.first_monday, run.weeks
 """
 
@@ -79,15 +79,15 @@ WITH expired AS (
      WHERE state = 'running' AND lease_until < now()
        FOR UPDATE SKIP LOCKED
 ), ended AS (
-    UPDATE collection_schoolfetch AS fetch
+    UPDATE collection_schoolfetch AS item
        SET failures = failures + 1, lease_until = NULL, published_at = NULL,
            next_attempt_at = now(), error_class = 'lost', error_code = '',
            error_message = %(message)s,
            state = CASE WHEN failures + 1 >= %(most)s THEN 'failed' ELSE 'waiting' END,
            finished_at = CASE WHEN failures + 1 >= %(most)s THEN now() END
       FROM expired
-     WHERE fetch.id = expired.id
-    RETURNING fetch.id, attempt, claimed_at, worker, task_id
+     WHERE item.id = expired.id
+    RETURNING item.id, attempt, claimed_at, worker, task_id
 )
 INSERT INTO collection_attempt (fetch_id, number, outcome, started_at, finished_at, worker,
        task_id, requests, error_class, error_code, error_message, traceback)
@@ -192,4 +192,3 @@ def _end_attempt(
             },
         )
         return bool(cursor.rowcount)
-

@@ -186,7 +186,4 @@ def _storable(text: str) -> str:
 
 
 def hold_rule() -> HoldRule:
-    return HoldRule(
-        below_share=settings.HOLD_BELOW_SHARE, from_entries=settings.HOLD_FROM_ENTRIES
-    )
-
+    return HoldRule(below_share=settings.HOLD_BELOW_SHARE, from_entries=settings.HOLD_FROM_ENTRIES)

@@ -73,7 +73,7 @@ class Gate:
     def _wait_for_slot(self, slot: str) -> None:
         if not self._max_in_flight:
             return
-        arguments = [slot, self._max_in_flight, self._slot_seconds]
+        arguments: list[str | float] = [slot, self._max_in_flight, self._slot_seconds]
         while not self._take_slot(keys=[_SLOTS], args=arguments):
             time.sleep(_pause(0.02))
 

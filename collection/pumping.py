@@ -18,15 +18,15 @@ _LOCK_KEY = 7_305_003
 _PATIENCE_WITH_FULL_QUEUE = 10
 
 _OVERDUE = """
-GREATEST(fetch.published_at, fetch.next_attempt_at) < now() - make_interval(secs => %(patience)s)
+GREATEST(item.published_at, item.next_attempt_at) < now() - make_interval(secs => %(patience)s)
 """
 
 _FREE = f"""
 SELECT %(window)s - count(*)
-  FROM collection_schoolfetch AS fetch
-  JOIN collection_run AS run ON run.id = fetch.run_id AND run.state = 'running'
- WHERE fetch.state = 'waiting' AND fetch.published_at IS NOT NULL
-   AND (fetch.next_attempt_at IS NULL OR fetch.next_attempt_at <= now())
+  FROM collection_schoolfetch AS item
+  JOIN collection_run AS run ON run.id = item.run_id AND run.state = 'running'
+ WHERE item.state = 'waiting' AND item.published_at IS NOT NULL
+   AND (item.next_attempt_at IS NULL OR item.next_attempt_at <= now())
    AND NOT COALESCE({_OVERDUE}, false)
 """
 
@@ -34,16 +34,16 @@ _PUBLISH = f"""
 UPDATE collection_schoolfetch AS published
    SET published_at = now()
   FROM (
-    SELECT fetch.id, school.level
-      FROM collection_schoolfetch AS fetch
-      JOIN collection_run AS run ON run.id = fetch.run_id AND run.state = 'running'
-      JOIN collection_school AS school ON school.id = fetch.school_id
-     WHERE fetch.state = 'waiting'
-       AND (fetch.next_attempt_at IS NULL OR fetch.next_attempt_at <= now())
-       AND (fetch.published_at IS NULL OR {_OVERDUE})
-     ORDER BY run.priority DESC, run.id, fetch.id
+    SELECT item.id, school.level
+      FROM collection_schoolfetch AS item
+      JOIN collection_run AS run ON run.id = item.run_id AND run.state = 'running'
+      JOIN collection_school AS school ON school.id = item.school_id
+     WHERE item.state = 'waiting'
+       AND (item.next_attempt_at IS NULL OR item.next_attempt_at <= now())
+       AND (item.published_at IS NULL OR {_OVERDUE})
+     ORDER BY run.priority DESC, run.id, item.id
      LIMIT %(free)s
-       FOR UPDATE OF fetch SKIP LOCKED
+       FOR UPDATE OF item SKIP LOCKED
   ) AS due
  WHERE published.id = due.id
 RETURNING due.id, due.level
@@ -91,9 +91,9 @@ def _alone() -> bool:
 def _anything_waits() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT EXISTS (SELECT 1 FROM collection_schoolfetch AS fetch"
-            " JOIN collection_run AS run ON run.id = fetch.run_id"
-            " WHERE run.state = 'running' AND fetch.state = 'waiting')"
+            "SELECT EXISTS (SELECT 1 FROM collection_schoolfetch AS item"
+            " JOIN collection_run AS run ON run.id = item.run_id"
+            " WHERE run.state = 'running' AND item.state = 'waiting')"
         )
         return bool(cursor.fetchone()[0])
 

@@ -12,7 +12,7 @@ from collection.neis.redaction import Redactor
 logger = logging.getLogger(__name__)
 
 
-class SafeDatabaseBackend(DatabaseBackend):
+class SafeDatabaseBackend(DatabaseBackend):  # type: ignore[misc]
     """Never raises when the database is away, and stores no key.
 
     An error raised while a result is stored is swallowed by a threads or gevent pool together

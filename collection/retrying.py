@@ -96,7 +96,7 @@ def judge(
 
 def backoff_seconds(failures: int, rule: RetryRule, chance: float) -> float:
     """Doubles with every failure; half of it fixed, half of it random, so that it is never 0."""
-    full = min(MOST_BACKOFF_SECONDS, rule.first_seconds * 2**failures)
+    full = min(float(MOST_BACKOFF_SECONDS), rule.first_seconds * 2.0**failures)
     return full / 2 + chance * full / 2
 
 

@@ -34,6 +34,12 @@ _COLUMNS = {
 }
 _WRITTEN = (*_COLUMNS, "level", "services", "address", "founded_on", "loaded_on")
 
+_LONGEST = {
+    field.name: field.max_length
+    for field in School._meta.fields
+    if field.name in (*_COLUMNS, "address")
+}
+
 Identity = tuple[str, str]
 """Office code and school code."""
 
@@ -114,9 +120,7 @@ def _store(
     return record.message
 
 
-def _reason_to_refuse(
-    before: dict[Identity, School], reading: Reading, least_share: float
-) -> str:
+def _reason_to_refuse(before: dict[Identity, School], reading: Reading, least_share: float) -> str:
     still_open = {identity for identity, school in before.items() if school.closed_at is None}
     kept = len(still_open & reading.schools.keys())
     if kept >= len(still_open) * least_share:
@@ -172,7 +176,8 @@ def _school(
     identity: Identity, columns: dict[str, Any], before: School | None, now: datetime
 ) -> School:
     office_code, code = identity
-    level, services = classify(columns["kind"], columns["name"])
+    level, possible = classify(columns["kind"], columns["name"])
+    services = [str(service) for service in possible]
     if before is not None and set(before.services) == set(services):
         # Where several services are possible the first is the one that had rows.
         services = before.services
@@ -180,7 +185,7 @@ def _school(
         office_id=office_code,
         code=code,
         level=level,
-        services=list(services),
+        services=services,
         listed_at=now,
         missed_lists=0,
         closed_at=None,
@@ -231,7 +236,7 @@ def _text(row: Row, wire_name: str) -> str:
 
 
 def _fitting(column: str, value: str) -> str:
-    return value[: School._meta.get_field(column).max_length]
+    return value[: _LONGEST[column]]
 
 
 def _date(value: str) -> date | None:

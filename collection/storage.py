@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 
 import orjson
 from django.db import connection, transaction
@@ -142,7 +143,7 @@ def _enter(claim: Claim) -> datetime:
     return now
 
 
-def _read_known(school_id: int, mondays: Sequence[date]) -> dict[date, _Known]:
+def _read_known(school_id: int, mondays: list[date]) -> dict[date, _Known]:
     with connection.cursor() as cursor:
         cursor.execute(_STORED, [school_id, mondays])
         return {
@@ -191,9 +192,7 @@ def _replace(claim: Claim, weeks: Mapping[date, Week], known: Mapping[date, _Kno
         with cursor.copy(_COPY) as copy:
             for week in weeks.values():
                 for position, entry in enumerate(week.entries):
-                    copy.write_row(
-                        (claim.school_id, position, *entry, week.loaded_on[position])
-                    )
+                    copy.write_row((claim.school_id, position, *entry, week.loaded_on[position]))
         cursor.execute(
             _CHANGED,
             [
@@ -231,10 +230,11 @@ def _hold(claim: Claim, weeks: Mapping[date, Week], known: Mapping[date, _Known]
 def _reject(claim: Claim, answer: Normalised) -> None:
     if answer.rejected:
         with connection.cursor() as cursor:
-            cursor.executemany(
-                _REJECT,
-                [(claim.fetch_id, item.reason, Jsonb(_printable(item.row))) for item in answer.rejected],
-            )
+            rows: list[Any] = [
+                (claim.fetch_id, item.reason, Jsonb(_printable(item.row)))
+                for item in answer.rejected
+            ]
+            cursor.executemany(_REJECT, rows)
 
 
 def _printable(row: Mapping[str, str | None]) -> dict[str, str | None]:
@@ -275,6 +275,6 @@ def _finish(
     )
 
 
-def _execute(statement: str, parameters: object) -> None:
+def _execute(statement: str, parameters: Any) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)  # type: ignore[arg-type]
+        cursor.execute(statement, parameters)

@@ -34,21 +34,21 @@ def pump() -> None:
 
 
 def publish(fetch_id: int, level: str) -> None:
-    fetch_school.apply_async(args=[fetch_id], queue=f"{FETCH_QUEUES}{level}")
+    fetch_school.apply_async(args=(fetch_id,), queue=f"{FETCH_QUEUES}{level}")
 
 
 def queued() -> int:
     """The messages that wait in the queues of fetches."""
     with current_app.connection_for_read() as broker:
-        channel = broker.default_channel
+        channel: Any = broker.default_channel
         return sum(
-            queue.bind(channel).queue_declare().message_count
-            for name, queue in current_app.amqp.queues.items()
+            channel.queue_declare(queue=name, durable=True, auto_delete=False).message_count
+            for name in current_app.amqp.queues
             if name.startswith(FETCH_QUEUES)
         )
 
 
 def workers() -> list[str]:
     """The names of the workers that answer within a second."""
-    replies = current_app.control.ping(timeout=1.0)
+    replies = current_app.control.ping(timeout=1.0) or []
     return [name for reply in replies for name in reply]

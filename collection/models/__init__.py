@@ -19,8 +19,8 @@ from collection.models.runs import (
     Trigger,
 )
 from collection.models.schools import (
-    ListIssueKind,
     Level,
+    ListIssueKind,
     Office,
     School,
     SchoolListIssue,

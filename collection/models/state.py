@@ -16,4 +16,3 @@ class Heartbeat(models.Model):
 
     def __str__(self) -> str:
         return self.name
-

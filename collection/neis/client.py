@@ -230,4 +230,3 @@ def _read_body(response: requests.Response, *, end: float, most_bytes: int) -> b
         if time.monotonic() > end:
             raise TimedOut("NEIS did not finish its answer in time.")
     return b"".join(chunks)
-

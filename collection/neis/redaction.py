@@ -14,7 +14,10 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         forms = {
-            form for secret in secrets if secret for form in (secret, quote(secret), quote_plus(secret))
+            form
+            for secret in secrets
+            if secret
+            for form in (secret, quote(secret), quote_plus(secret))
         }
         longest_first = sorted(map(re.escape, forms), key=len, reverse=True)
         self._secrets = re.compile("|".join(longest_first)) if forms else None

@@ -176,9 +176,9 @@ def check(question: Question) -> None:
     """Raises Refusal for what NEIS refuses before it looks for rows."""
     if question.service not in FILTERS:
         raise Refusal("ERROR-310")
-    if question.service != "schoolInfo":
-        if not all(question.parameters.get(name) for name in _OF_SCHOOL):
-            raise Refusal("ERROR-300")
+    required = () if question.service == "schoolInfo" else _OF_SCHOOL
+    if not all(question.parameters.get(name) for name in required):
+        raise Refusal("ERROR-300")
     _ = question.page, question.size
 
 

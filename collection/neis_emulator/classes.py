@@ -1,5 +1,6 @@
 """The classes of a school: sizes, identities and weekly patterns."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -9,7 +10,7 @@ import orjson
 
 from .dice import fraction, generator
 from .offices import ELS, HIS, MIS
-from .patterns import Week, period_of, periods_by_day, weekly_pattern, VARIANTS
+from .patterns import VARIANTS, Week, period_of, weekly_pattern
 from .schools import School
 from .subjects import (
     ELECTIVES,
@@ -178,7 +179,7 @@ def _elective_share(seed: int, school: School) -> float:
         return 0.0
     if chance > 0.992:
         return 0.77
-    return 0.03 + 0.38 * pow((chance - 0.32) / 0.68, 1.6)
+    return 0.03 + 0.38 * math.pow((chance - 0.32) / 0.68, 1.6)
 
 
 def _with_electives(
@@ -190,7 +191,9 @@ def _with_electives(
         of_grade = [klass for klass in classes if klass.grade == grade]
         part = min(0.97, share * 1.5) if grade > 1 else max(0.0, share - 0.65) * 3
         slots = _elective_slots(of_grade[0].week, part, timetable)
-        changed += [replace(klass, week=_keep(klass.week, slots, inside=False)) for klass in of_grade]
+        changed += [
+            replace(klass, week=_keep(klass.week, slots, inside=False)) for klass in of_grade
+        ]
         changed += _elective_groups(seed, of_grade, slots, timetable) if slots else []
     return changed
 

@@ -27,7 +27,7 @@ _READABLE = {
     "very_long": _with("ITRT_CNTNT", "가" * 5000),
     "tab": _with("ITRT_CNTNT", "체육\t(강당)"),
     "newline": _with("ITRT_CNTNT", "국어\r\n2단원"),
-    "quote": _with("ITRT_CNTNT", '"말하기", \'듣기\''),
+    "quote": _with("ITRT_CNTNT", "\"말하기\", '듣기'"),
     "backslash": _with("ITRT_CNTNT", "수학\\1\\n"),
     "emoji": _with("ITRT_CNTNT", "음악🎵👩‍🏫"),
     "formula": _with("ITRT_CNTNT", '=HYPERLINK("http://127.0.0.1","체육")'),

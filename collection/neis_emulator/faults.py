@@ -209,7 +209,9 @@ KINDS: dict[str, Change] = {
     "missing_field": _document(_drop_field),
     "nan": _body(lambda body: body.replace(b'"list_total_count":', b'"list_total_count":NaN,"x":')),
     "duplicate_keys": _body(
-        lambda body: body.replace(b'{"list_total_count":', b'{"list_total_count":0,"list_total_count":')
+        lambda body: body.replace(
+            b'{"list_total_count":', b'{"list_total_count":0,"list_total_count":'
+        )
     ),
     "error_in_head": _document(_error_in_head),
     "content_type": _content_type,

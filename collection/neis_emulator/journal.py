@@ -26,9 +26,7 @@ class Journal:
     def end(self) -> None:
         self.in_flight -= 1
 
-    def note(
-        self, *, service: str, school: str, page: int, key: int | None, outcome: str
-    ) -> None:
+    def note(self, *, service: str, school: str, page: int, key: int | None, outcome: str) -> None:
         now = time.time()
         self._entries.append(
             {

@@ -47,9 +47,7 @@ def _scaled(schools: int, in_the_nation: int) -> int:
     return max(1, round(in_the_nation * schools / NATION))
 
 
-def _rows_without_code(
-    seed: int, schools: tuple[School, ...], loaded: str
-) -> Iterator[Listing]:
+def _rows_without_code(seed: int, schools: tuple[School, ...], loaded: str) -> Iterator[Listing]:
     for order in range(_scaled(len(schools), 25)):
         like = schools[number(seed, "blank", order) % len(schools)]
         name = f"{like.name} {order + 1}분교장"

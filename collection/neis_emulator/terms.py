@@ -93,7 +93,9 @@ def _own_events(seed: int, school: School, year: int, terms: SchoolYear) -> dict
         for day in days_between(first + timedelta(days=14), last)
         if terms.is_term_day(day) and (day.month, day.day) not in PUBLIC_HOLIDAYS
     ]
-    events = {day: Event(rng.choice(FIRST_WORDS), None, "해당없음", False) for day in rng.sample(every, 4)}
+    events = {
+        day: Event(rng.choice(FIRST_WORDS), None, "해당없음", False) for day in rng.sample(every, 4)
+    }
     events |= {day: Event(FREE_DAY, None, "휴업일") for day in rng.sample(every, 3)}
     start = rng.randrange(len(every) - 3)
     grade = {"elementary": 6, "middle": 2, "high": 2, "special": 3}[school.level]

@@ -120,7 +120,9 @@ class World:
 
         Rows in `rejected` are left out; those that are odd but readable are not.
         """
-        unreadable = {orjson.dumps(odd.row) for odd in self.rejected(office_code, school_code, monday)}
+        unreadable = {
+            orjson.dumps(odd.row) for odd in self.rejected(office_code, school_code, monday)
+        }
         rows = self.raw_rows(office_code, school_code, monday)
         return without_duplicates(row for row in rows if orjson.dumps(row) not in unreadable)
 

@@ -26,6 +26,12 @@ def redis_directory(root: Path) -> Path:
     return root / ".local" / "redis"
 
 
+def tag(directory: Path) -> str:
+    """A name for a server that no other directory's has."""
+    digest = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()
+    return f"neis-timetable-{digest[:20]}"
+
+
 def socket_directory(directory: Path) -> Path:
     """The directory of a server's socket: inside its own, else a short one named after it.
 
@@ -35,8 +41,7 @@ def socket_directory(directory: Path) -> Path:
     longest = os.fsencode(inside / POSTGRES_SOCKET)
     if len(longest) <= SOCKET_PATH_BYTES and b"," not in longest:
         return inside
-    digest = hashlib.sha256(os.fsencode(inside)).hexdigest()
-    return SHORT_PARENT / f"neis-timetable-{digest[:20]}"
+    return SHORT_PARENT / tag(directory)
 
 
 def postgres_socket(directory: Path) -> Path:

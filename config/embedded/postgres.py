@@ -94,7 +94,7 @@ class Postgres(Server):
 
     def _command(self) -> list[str]:
         command = [binary("postgres"), "-D", str(self.data), "-p", POSTGRES_PORT]
-        command += ["-k", f'"{self.run}"']
+        command += ["-k", f'"{self.run}"', "-c", f"cluster_name={self.tag}"]
         for name, value in self.settings.items():
             command += ["-c", f"{name}={value}"]
         return command

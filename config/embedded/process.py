@@ -1,4 +1,4 @@
-"""Which processes are ours: found by socket and working directory, never by number alone."""
+"""Which processes are ours: found by socket and title, never by a number from a file."""
 
 import contextlib
 import os
@@ -39,20 +39,18 @@ def _peer_pid(client: socket.socket) -> int:
     return pid
 
 
-def find_working_in(directory: Path, *, program: str) -> Iterator[int]:
-    """Processes of this name at work in this directory; none where /proc is missing."""
+def find_tagged(tag: str, *, program: str) -> Iterator[int]:
+    """Processes of this program that bear the tag in their title; none where /proc is missing.
+
+    The title, because it is the one mark that can be seen everywhere: in a container, root may
+    not look at the working directory of another account's process.
+    """
     for entry in Path("/proc").glob("[0-9]*"):
         # Those that have ended meanwhile, and those of others.
         with contextlib.suppress(OSError):
-            if (entry / "comm").read_text().strip() == program and _works_in(entry, directory):
+            name, title = (entry / "comm").read_text(), (entry / "cmdline").read_bytes()
+            if name.strip() == program and tag.encode() in title:
                 yield int(entry.name)
-
-
-def _works_in(entry: Path, directory: Path) -> bool:
-    # Its arguments are open to us where its working directory is not: in a container, root may
-    # not look into another account's processes.
-    arguments = (entry / "cmdline").read_bytes().split(b"\0")
-    return os.fsencode(directory) in arguments or (entry / "cwd").samefile(directory)
 
 
 def is_alive(pid: int) -> bool:

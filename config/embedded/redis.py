@@ -14,6 +14,7 @@ from .identity import ENVIRONMENT, SELF, Identity
 from .location import redis_socket
 from .server import Server
 
+# The first that lets us choose the title of its process.
 OLDEST_VERSION = (6, 2)
 ANSWER_TIMEOUT_SECONDS = 2.0
 
@@ -67,6 +68,7 @@ class Redis(Server):
 
     def _command(self) -> list[str]:
         command = [find_binary(), "--dir", str(self.data), "--unixsocket", str(self.socket)]
+        command += ["--proc-title-template", f"{{title}} {{listen-addr}} {self.tag}"]
         for name, value in self.options.items():
             command += [f"--{name}", value]
         return command

@@ -20,7 +20,7 @@ from typing import ClassVar
 from . import process
 from .errors import EmbeddedServiceError
 from .identity import ENVIRONMENT, Identity
-from .location import socket_directory
+from .location import socket_directory, tag
 from .ownership import make_private, refuse_foreign
 
 POLL_SECONDS = 0.03
@@ -49,6 +49,7 @@ class Server(ABC):
         self.data = self.directory / "data"
         self.log = self.directory / "log"
         self.run = socket_directory(self.directory)
+        self.tag = tag(self.directory)
 
     @property
     @abstractmethod
@@ -63,7 +64,8 @@ class Server(ABC):
         """Makes the data directory ready for a start; says as whom the server runs."""
 
     @abstractmethod
-    def _command(self) -> list[str]: ...
+    def _command(self) -> list[str]:
+        """With the tag in it, and in the title of every process that comes of it."""
 
     @abstractmethod
     def _settle(self) -> None:
@@ -142,7 +144,7 @@ class Server(ABC):
 
         Both would keep a new one from the data.
         """
-        for pid in sorted(process.find_working_in(self.data, program=self.program)):
+        for pid in sorted(process.find_tagged(self.tag, program=self.program)):
             self._end(pid)
 
     def _end(self, pid: int) -> None:

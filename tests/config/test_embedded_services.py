@@ -19,6 +19,7 @@ import pytest
 import redis
 from django.core.management import call_command
 from kombu import Connection
+from pytest_django import Settings
 
 from config import embedded
 from config.embedded import Postgres, Redis, Server, identity, postgres, process
@@ -118,9 +119,7 @@ def test_one_server_runs_when_several_processes_start_it_at_once(server: Server)
         f"server = embedded.{name}(Path(sys.argv[1])); server.start(); print(server.pid)"
     )
     command = [sys.executable, "-c", script, str(server.directory)]
-    starters = [
-        subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE) for _ in range(4)
-    ]
+    starters = [subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE) for _ in range(4)]
     pids = {int(starter.communicate()[0]) for starter in starters}
     # It outlives those that started it.
     assert pids == {server.pid}
@@ -208,6 +207,29 @@ def test_a_server_is_replaced_when_its_socket_was_deleted(server: Server) -> Non
     server.start()
     assert not process.is_alive(deaf)
     assert server.is_running()
+
+
+def test_what_a_killed_server_left_at_work_is_ended(tmp_path: Path) -> None:
+    server = Postgres(tmp_path / "postgres")
+    server.start()
+    busy = "import psycopg, sys; psycopg.connect(sys.argv[1]).execute(sys.argv[2])"
+    address = f"host='{server.socket.parent}' user=neis dbname=neis"
+    query = "SELECT count(*) FROM generate_series(1, 1000000000)"
+    with subprocess.Popen(
+        [sys.executable, "-c", busy, address, query], stderr=subprocess.DEVNULL
+    ) as asking:
+        with connect(server) as connection:
+            wait_for(lambda: is_asked(connection, query))
+        kill(server)
+        server.start()
+        assert asking.wait(10) != 0
+
+
+def is_asked(connection: psycopg.Connection, query: str) -> bool:
+    counted = connection.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE query = %s AND state = 'active'", [query]
+    )
+    return counted.fetchone() == (1,)
 
 
 def test_a_server_without_socket_is_stopped_too(server: Server) -> None:
@@ -343,7 +365,7 @@ def test_no_permission_changes_when_it_lies_in_a_closed_home(closed_home: Path) 
     server = Postgres(closed_home / "clone" / ".local" / "postgres")
     server.start()
     remember(server)
-    assert home_of(server).is_relative_to(closed_home)
+    assert Path(postgres.binary("postgres")).is_relative_to(closed_home)
     server.stop()
     server.start()
     assert recall(server) == "kept"
@@ -351,10 +373,6 @@ def test_no_permission_changes_when_it_lies_in_a_closed_home(closed_home: Path) 
     assert {path: mode for path, mode in permissions(closed_home).items() if path in before} == (
         before
     )
-
-
-def home_of(server: Server) -> Path:
-    return Path(f"/proc/{server.pid}/exe").readlink()
 
 
 def permissions(home: Path) -> dict[Path, tuple[int, int]]:
@@ -416,11 +434,9 @@ def run_services(action: str) -> list[str]:
     return output.getvalue().splitlines()
 
 
-def test_the_command_starts_shows_and_stops_both(
-    tmp_path: Path, settings: pytest.FixtureRequest
-) -> None:
-    settings.BASE_DIR = tmp_path  # type: ignore[attr-defined]
-    settings.EMBEDDED_SERVICES = embedded.NAMES  # type: ignore[attr-defined]
+def test_the_command_starts_shows_and_stops_both(tmp_path: Path, settings: Settings) -> None:
+    settings.BASE_DIR = tmp_path
+    settings.EMBEDDED_SERVICES = embedded.NAMES
     with pytest.raises(SystemExit) as exit_before:
         run_services("status")
     assert exit_before.value.code == 3
@@ -430,11 +446,9 @@ def test_the_command_starts_shows_and_stops_both(
     assert not any(state.is_running for state in embedded.status(tmp_path))
 
 
-def test_the_command_leaves_outside_servers_alone(
-    tmp_path: Path, settings: pytest.FixtureRequest
-) -> None:
-    settings.BASE_DIR = tmp_path  # type: ignore[attr-defined]
-    settings.EMBEDDED_SERVICES = frozenset()  # type: ignore[attr-defined]
+def test_the_command_leaves_outside_servers_alone(tmp_path: Path, settings: Settings) -> None:
+    settings.BASE_DIR = tmp_path
+    settings.EMBEDDED_SERVICES = frozenset()
     for action in ("start", "status", "stop"):
         assert [line.partition(":")[0] for line in run_services(action)] == ["postgres", "redis"]
     assert list(tmp_path.iterdir()) == []

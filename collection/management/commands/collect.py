@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
@@ -60,7 +60,9 @@ class Command(BaseCommand):
 
     def _find(self, run_id: int) -> Run:
         run = Run.objects.filter(pk=run_id).first()
-        return run or self._refuse(_("There is no run %(run)s.") % {"run": run_id})
+        if run is None:
+            self._refuse(_("There is no run %(run)s.") % {"run": run_id})
+        return run
 
     def _start(
         self,
@@ -100,15 +102,11 @@ class Command(BaseCommand):
                 plan, trigger=Trigger.MANUAL, now=now, job=template if template.pk else None
             )
         except runs.NoSchools:
-            self._refuse(
-                _("No school matches. “python manage.py sync_schools” fetches the list.")
-            )
+            self._refuse(_("No school matches. “python manage.py sync_schools” fetches the list."))
 
     def _warn_of_silence(self) -> None:
         if not tasks.workers():
-            self.stderr.write(
-                _("No worker answers. Start one: celery -A config worker -P threads")
-            )
+            self.stderr.write(_("No worker answers. Start one: celery -A config worker -P threads"))
         seen = Heartbeat.objects.filter(
             name="scheduler", seen_at__gt=timezone.now() - _SCHEDULER_SILENT_AFTER
         )
@@ -176,7 +174,7 @@ class Command(BaseCommand):
             % {"requests": f"{totals.requests:,}", "retries": f"{totals.retries:,}"}
         )
 
-    def _refuse(self, message: str) -> Any:
+    def _refuse(self, message: str) -> NoReturn:
         self.stderr.write(message)
         sys.exit(BAD_ARGUMENTS)
 
@@ -185,7 +183,9 @@ def _note(run: Run, totals: runs.Totals) -> str:
     parts = []
     if run.state == RunState.PAUSED:
         parts.append(f"{run.get_state_display()}: {run.get_pause_reason_display()}")
-    for state in (FetchState.FAILED, FetchState.HELD):
-        if totals.fetches.get(state):
-            parts.append(f"{state.label} {totals.fetches[state]}")
+    parts += [
+        f"{state.label} {totals.fetches[state]}"
+        for state in (FetchState.FAILED, FetchState.HELD)
+        if totals.fetches.get(state)
+    ]
     return " · ".join(str(part) for part in parts)

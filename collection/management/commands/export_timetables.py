@@ -1,7 +1,7 @@
 import sys
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils.translation import gettext as _
@@ -59,6 +59,6 @@ class Command(BaseCommand):
         if not output.parent.is_dir():
             self._refuse(_("There is no folder %(folder)s.") % {"folder": output.parent})
 
-    def _refuse(self, message: str) -> None:
+    def _refuse(self, message: str) -> NoReturn:
         self.stderr.write(message)
         sys.exit(2)

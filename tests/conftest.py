@@ -1,0 +1,19 @@
+"""Real parts for every test: PostgreSQL and Redis run, and nothing leaves this machine."""
+
+import pytest
+from django.conf import settings
+
+from config import embedded
+
+
+def pytest_configure() -> None:
+    """Before pytest-django makes its database."""
+    embedded.start(settings.BASE_DIR, names=settings.EMBEDDED_SERVICES)
+
+
+@pytest.fixture(autouse=True)
+def _no_state_between_tests() -> None:
+    """The process's own client would keep the keys and limits of another test."""
+    from collection import upstream
+
+    upstream.client.cache_clear()
