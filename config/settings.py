@@ -123,7 +123,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 # Served straight from the apps: a clone needs no collectstatic before its first page.
 WHITENOISE_USE_FINDERS = True
 
-LANGUAGE_CODE = "ko"
+LANGUAGE_CODE = environment.text("LANGUAGE_CODE", "ko")
 LANGUAGES = [("ko", _("Korean")), ("en", _("English"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "Asia/Seoul"

@@ -13,6 +13,7 @@ from typing import ClassVar
 import psycopg
 from psycopg import sql
 
+from . import process
 from .errors import EmbeddedServiceError
 from .identity import ENVIRONMENT, Identity, choose_unprivileged
 from .location import DATABASE, POSTGRES_PORT, ROLE, postgres_socket
@@ -114,9 +115,7 @@ class Postgres(Server):
 
     def _create_cluster(self, identity: Identity) -> None:
         """Renames the cluster into place when it is complete and on disk."""
-        for abandoned in self.directory.glob(f"{UNFINISHED}*"):
-            shutil.rmtree(abandoned, ignore_errors=True)
-        # A new name each time: whoever was killed may have left an initdb that still writes.
+        self._remove_unfinished()
         unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=self.directory))
         os.chown(unfinished, *identity.owner)
         with self.log.open("ab") as log:
@@ -133,6 +132,13 @@ class Postgres(Server):
             raise self._failure("could not create its data directory")
         unfinished.rename(self.data)
         _sync(self.directory)
+
+    def _remove_unfinished(self) -> None:
+        """What a starter left that was killed: directories, and an initdb that still fills one."""
+        for abandoned in self.directory.glob(f"{UNFINISHED}*"):
+            for pid in process.find_tagged(str(abandoned), program="initdb"):
+                self._end(pid)
+            shutil.rmtree(abandoned, ignore_errors=True)
 
     def _give_to(self, identity: Identity) -> None:
         """The data changes hands when root starts it in another way than the last time."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -140,7 +141,7 @@ def test_the_error_names_the_log_when_a_server_does_not_start(tmp_path: Path) ->
 def test_options_go_before_the_defaults(tmp_path: Path) -> None:
     server = Redis(tmp_path / "redis", maxmemory="3mb", appendonly="no")
     server.start()
-    options = client(server).config_get("*")
+    options: Any = client(server).config_get("*")
     assert options["maxmemory"] == str(3 << 20)
     assert options["appendonly"] == "no"
     assert options["maxmemory-policy"] == "noeviction"
@@ -212,24 +213,24 @@ def test_a_server_is_replaced_when_its_socket_was_deleted(server: Server) -> Non
 def test_what_a_killed_server_left_at_work_is_ended(tmp_path: Path) -> None:
     server = Postgres(tmp_path / "postgres")
     server.start()
-    busy = "import psycopg, sys; psycopg.connect(sys.argv[1]).execute(sys.argv[2])"
+    ask = "import psycopg, sys; psycopg.connect(sys.argv[1]).execute(sys.argv[2])"
     address = f"host='{server.socket.parent}' user=neis dbname=neis"
     query = "SELECT count(*) FROM generate_series(1, 1000000000)"
-    with subprocess.Popen(
-        [sys.executable, "-c", busy, address, query], stderr=subprocess.DEVNULL
-    ) as asking:
-        with connect(server) as connection:
-            wait_for(lambda: is_asked(connection, query))
-        kill(server)
-        server.start()
-        assert asking.wait(10) != 0
+    command = [sys.executable, "-c", ask, address, query]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as asking:
+        try:
+            wait_for(lambda: is_at_work(server, query))
+            kill(server)
+            server.start()
+            assert asking.wait(10) != 0
+        finally:
+            asking.kill()
 
 
-def is_asked(connection: psycopg.Connection, query: str) -> bool:
-    counted = connection.execute(
-        "SELECT count(*) FROM pg_stat_activity WHERE query = %s AND state = 'active'", [query]
-    )
-    return counted.fetchone() == (1,)
+def is_at_work(server: Server, query: str) -> bool:
+    with connect(server) as connection:
+        count = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = %s"
+        return connection.execute(count, [query]).fetchone() == (1,)
 
 
 def test_a_server_without_socket_is_stopped_too(server: Server) -> None:
