@@ -1,64 +1,41 @@
-"""The API keys of the emulator: their limits, and what becomes of them at run time."""
+"""The keys that the emulator knows, and how often each was used on the emulator's day."""
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date
 
+from .answering import Refusal
 from .clock import Clock
 
 
-class KeyRing:
-    """Keys are known by their index from here on; their text is never given out again."""
+class KeyDesk:
+    """Keys are told apart by their place in the list: nothing else about them is kept."""
 
-    def __init__(self, keys: Sequence[str], clock: Clock, daily_limit: int | None = None) -> None:
-        self._index = {key: index for index, key in enumerate(keys)}
+    def __init__(self, keys: Sequence[str], clock: Clock, *, daily_limit: int | None) -> None:
+        self._numbers = {key: number for number, key in enumerate(keys)}
         self._clock = clock
-        self._day: date = clock.today()
-        self.calls: Counter[int] = Counter()
-        """Calls of today by key."""
+        self._calls: Counter[tuple[object, int]] = Counter()
         self.daily_limit = daily_limit
         self.blocked: set[int] = set()
-        self.revoked: set[int] = set()
 
-    def index_of(self, key: str) -> int | None:
-        return self._index.get(key)
+    def admit(self, key: str | None) -> int | None:
+        """The number of a key that may be used; None without one. Raises Refusal."""
+        if key is None:
+            return None
+        if not key:
+            raise Refusal("ERROR-300")
+        number = self._numbers.get(key)
+        if number is None:
+            raise Refusal("ERROR-290")
+        if number in self.blocked:
+            raise Refusal("INFO-300")
+        today = (self._clock.today(), number)
+        if self.daily_limit is not None and self._calls[today] >= self.daily_limit:
+            raise Refusal("ERROR-337")
+        self._calls[today] += 1
+        return number
 
-    def use(self, key: str) -> str | None:
-        """Count one call; the result code that refuses it, or None."""
-        if key == "":
-            return "ERROR-300"
-        index = self._index.get(key)
-        if index is None or index in self.revoked:
-            return "ERROR-290"
-        if index in self.blocked:
-            return "INFO-300"
-        self._begin_day()
-        if self.daily_limit is not None and self.calls[index] >= self.daily_limit:
-            return "ERROR-337"
-        self.calls[index] += 1
-        return None
+    def forget_calls(self) -> None:
+        self._calls.clear()
 
-    def reset(self) -> None:
-        """Give every key its whole day again; blocked and revoked keys stay so."""
-        self.calls.clear()
-
-    def restore(self) -> None:
-        """Unblock and give back all keys."""
-        self.blocked.clear()
-        self.revoked.clear()
-
-    def state(self) -> dict[str, object]:
-        self._begin_day()
-        return {
-            "keys": len(self._index),
-            "daily_limit": self.daily_limit,
-            "calls_today": {str(index): calls for index, calls in sorted(self.calls.items())},
-            "blocked": sorted(self.blocked),
-            "revoked": sorted(self.revoked),
-        }
-
-    def _begin_day(self) -> None:
-        today = self._clock.today()
-        if today != self._day:
-            self._day = today
-            self.reset()
+    def calls(self) -> dict[str, int]:
+        return {f"{day} key {number}": calls for (day, number), calls in self._calls.items()}

@@ -1,6 +1,6 @@
 """A universe of schools and timetables, computed from a seed; no process sees another one."""
 
-from collections.abc import Collection, Hashable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -31,8 +31,7 @@ class World:
 
     The same arguments give the same bytes in any process. `revision`, `vacation`,
     `late_publishers`, `dirty_share`, `closed`, `list_fraction` and `clock` may be changed at
-    any time; whatever is asked next is computed with them. With `archive`, old timetables come
-    from the `...bgs` services only, and August 2023 to February 2025 from none.
+    any time; whatever is asked next is computed with them.
     """
 
     def __init__(
@@ -46,7 +45,6 @@ class World:
         late_publishers: bool = True,
         dirty_rows: bool | float = False,
         revision: int = 0,
-        archive: bool = False,
         clock: Clock | None = None,
     ) -> None:
         self.seed = seed
@@ -59,7 +57,6 @@ class World:
             self.dirty_share = 0.25
         self.closed: frozenset[str] = frozenset()
         self.list_fraction = 1.0
-        self.archive = archive
         self.schools = populate(seed, schools, tuple(offices), tuple(levels))
         self._by_code = {(s.office_code, s.school_code): s for s in self.schools}
         self._listed: tuple[str, list[Listing]] | None = None
@@ -79,11 +76,6 @@ class World:
             late_publishers=self.late_publishers,
             dirty_share=self.dirty_share,
         )
-
-    @property
-    def stamp(self) -> Hashable:
-        """All that an answer depends on beside the question."""
-        return self.conditions, self.closed, self.list_fraction, self.archive
 
     def school(self, office_code: str, school_code: str) -> School | None:
         return self._by_code.get((office_code, school_code))

@@ -27,7 +27,7 @@ def redis_directory(root: Path) -> Path:
 
 
 def tag(directory: Path) -> str:
-    """A name for a server that no other directory's has."""
+    """A name that no other directory's server has on this machine."""
     digest = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()
     return f"neis-timetable-{digest[:20]}"
 

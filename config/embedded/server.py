@@ -49,7 +49,6 @@ class Server(ABC):
         self.data = self.directory / "data"
         self.log = self.directory / "log"
         self.run = socket_directory(self.directory)
-        self.tag = tag(self.directory)
 
     @property
     @abstractmethod
@@ -74,6 +73,16 @@ class Server(ABC):
     @property
     def pid(self) -> int | None:
         return process.find_listener(self.socket) or None
+
+    @property
+    def tag(self) -> str:
+        """Marks the server's processes; the directory must exist.
+
+        With the directory's own numbers, as the same path can be another clone's in a container
+        whose processes are seen from here.
+        """
+        found = self.directory.stat()
+        return f"{tag(self.directory)}-{found.st_dev:x}-{found.st_ino:x}"
 
     def is_running(self) -> bool:
         return self.answers()
