@@ -58,7 +58,7 @@ class Gate:
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        slot = uuid.uuid4().hex
+        slot = uuid.uuid4().hex if self._max_in_flight else ""
         try:
             self._wait_for_slot(slot)
             self._wait_for_rate()

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import chain
 from operator import itemgetter
 from typing import Any, Final
 
@@ -97,7 +98,7 @@ def normalise(
     """Raises Malformed when a row belongs to another school than the one that was asked for."""
     _check_school(rows, office_code, school_code)
     columns, nul_removed = _columns(rows, mondays)
-    loaded = _convert([row.get("LOAD_DTM") for row in rows], _loaded_on)
+    loaded = _convert(_values(rows, "LOAD_DTM"), _loaded_on)
     bad = _unreadable_rows(columns)
     kept = [index for index in range(len(rows)) if index not in bad] if bad else None
     if kept is not None:
@@ -139,15 +140,18 @@ def _columns(rows: Sequence[Row], mondays: Sequence[date]) -> tuple[dict[str, li
 
 
 def _values(rows: Sequence[Row], wire_name: str) -> list[Any]:
-    """A service answers with all of its fields or none, so the first row tells for all."""
+    """A service answers with a field in all of its rows or in none, so the first row tells."""
     if rows and wire_name in rows[0]:
-        return [row.get(wire_name) for row in rows]
+        try:
+            return list(map(itemgetter(wire_name), rows))
+        except KeyError:
+            raise Malformed(f"{wire_name} stands in some rows only.") from None
     return [None] * len(rows)
 
 
 def _convert(values: Sequence[Any], convert: Callable[[Any], Any]) -> list[Any]:
     converted = {value: convert(value) for value in set(values)}
-    return [converted[value] for value in values]
+    return list(map(converted.__getitem__, values))
 
 
 def _date_in(window: set[date], raw: str | None) -> date | _Unreadable:
@@ -201,23 +205,34 @@ def _latest_of_equal(
 
 
 def _by_week(latest: dict[Entry, date | None], mondays: Sequence[date]) -> dict[date, Week]:
-    monday_of = {monday + timedelta(days=day): monday for monday in mondays for day in range(7)}
-    by_monday: dict[date, list[Entry]] = {monday: [] for monday in mondays}
-    for entry in _sorted(list(latest)):
-        by_monday[monday_of[entry[0]]].append(entry)
-    return {
-        monday: Week(entries, [latest[entry] for entry in entries])
-        for monday, entries in by_monday.items()
+    by_day: dict[date, list[Entry]] = {
+        monday + timedelta(days=day): [] for monday in mondays for day in range(7)
     }
+    for entry in latest:
+        by_day[entry[0]].append(entry)
+    weeks = {}
+    for monday in mondays:
+        days = (by_day[monday + timedelta(days=day)] for day in range(7))
+        entries = list(chain.from_iterable(map(_sorted, days)))
+        weeks[monday] = Week(entries, list(map(latest.__getitem__, entries)))
+    return weeks
 
 
 def _sorted(entries: list[Entry]) -> list[Entry]:
     """One order for one set of entries, nulls first."""
-    keys = zip(*map(_sortable, zip(*entries, strict=True)), strict=True)
+    columns = list(zip(*entries, strict=True))
+    if not any(map(_is_mixed, columns)):
+        return sorted(entries)
+    keys = zip(*map(_sortable, columns), strict=True)
     return [entry for _, entry in sorted(zip(keys, entries, strict=True), key=itemgetter(0))]
 
 
+def _is_mixed(values: Sequence[Any]) -> bool:
+    """A column of nulls alone sorts as it is: null is compared with null by identity."""
+    return None in values and any(value is not None for value in values)
+
+
 def _sortable(values: Sequence[Any]) -> Sequence[Any]:
-    if None in values:
+    if _is_mixed(values):
         return [_NULL_SORTS_AS if value is None else value for value in values]
     return values

@@ -11,7 +11,8 @@ FETCH_QUEUES = "fetch."
 PUMP_SECONDS = 2
 
 
-@shared_task(bind=True, name="collection.fetch_school", max_retries=None)
+# The ledger says who works on a fetch since when: Celery need not write it down a second time.
+@shared_task(bind=True, name="collection.fetch_school", max_retries=None, track_started=False)
 def fetch_school(self: "Task[Any, Any]", fetch_id: int) -> dict[str, Any]:
     """One attempt at one school. Celery's own retry carries the next, when it is soon."""
     outcome = fetching.fetch_school(

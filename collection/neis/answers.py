@@ -12,6 +12,7 @@ Row = dict[str, str | None]
 
 _SUCCESS = frozenset({"INFO-000", "INFO-100"})
 _NO_DATA = "INFO-200"
+_TEXT_OR_NULL = frozenset({str, type(None)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +93,9 @@ def _check_rows(rows: list[Any], service: Service, body: bytes) -> None:
             missing = sorted(service.fields - set(row)) if isinstance(row, dict) else ["everything"]
             message = f"A row of {service.name} lacks {', '.join(missing)}."
             raise Malformed(message, sample=_sample(body))
-        for value in row.values():
-            if value is not None and type(value) is not str:
-                message = f"A row of {service.name} has a value that is neither text nor null."
-                raise Malformed(message, sample=_sample(body))
+        if not _TEXT_OR_NULL.issuperset(map(type, row.values())):
+            message = f"A row of {service.name} has a value that is neither text nor null."
+            raise Malformed(message, sample=_sample(body))
 
 
 def _code(result: Any, body: bytes) -> str:

@@ -61,9 +61,7 @@ class NeisClient:
         self._session = requests.Session()
         # A proxy of the environment would see the key, and .netrc has no business here.
         self._session.trust_env = False
-        adapter = requests.adapters.HTTPAdapter(
-            pool_connections=1, pool_maxsize=connections, max_retries=urllib3.Retry(total=0)
-        )
+        adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=connections)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 

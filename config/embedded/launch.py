@@ -1,8 +1,9 @@
 """Becomes another program, detached and under another identity where asked to.
 
 Runs alone, as `python -I -S launch.py detach|wait IDENTITY UID GID COMMAND…`, so it imports
-nothing of ours. Detached, it prints the program's process id; its standard output is then
-its standard error. See identity.py for the identities.
+nothing of ours. Standard input is the caller's lock: held until the other program has begun,
+so that whoever takes the lock next finds that program. Detached, it prints the program's
+process id; its standard output is then its standard error. See identity.py for the identities.
 """
 
 import ctypes
@@ -75,6 +76,12 @@ def _write(path: str, text: str) -> None:
         file.write(text)
 
 
+def hold_input() -> None:
+    """Keeps it in a descriptor that ends with this program; the other one reads nothing."""
+    os.dup(0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+
+
 def detach() -> None:
     """Goes on in a grandchild of a session of its own, so that nobody has to wait for it."""
     os.setsid()
@@ -92,6 +99,7 @@ IDENTITIES: dict[str, Callable[[int, int], None]] = {
 
 
 def main(mode: str, identity: str, uid: str, gid: str, *command: str) -> None:
+    hold_input()
     if mode == "detach":
         detach()
     try:

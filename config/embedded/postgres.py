@@ -8,7 +8,7 @@ import tempfile
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar
+from typing import IO, ClassVar
 
 import psycopg
 from psycopg import sql
@@ -79,10 +79,10 @@ class Postgres(Server):
         command += ["-U", SUPERUSER, "-d", "postgres"]
         return subprocess.run(command, env=ENVIRONMENT, check=False).returncode == 0
 
-    def _prepare(self) -> Identity:
+    def _prepare(self, lock: IO[str]) -> Identity:
         identity = choose_unprivileged(self._probe())
         if not self.data.exists():
-            self._create_cluster(identity)
+            self._create_cluster(identity, lock)
         self._give_to(identity)
         _disarm_pid_file(self.data / "postmaster.pid")
         self.socket.with_name(f"{self.socket.name}.lock").unlink(missing_ok=True)
@@ -113,7 +113,7 @@ class Postgres(Server):
         except psycopg.Error as error:
             raise self._failure(f"could not create its role and database: {error}") from error
 
-    def _create_cluster(self, identity: Identity) -> None:
+    def _create_cluster(self, identity: Identity, lock: IO[str]) -> None:
         """Renames the cluster into place when it is complete and on disk."""
         self._remove_unfinished()
         unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=self.directory))
@@ -123,7 +123,7 @@ class Postgres(Server):
                 identity.wrap(_initdb(unfinished)),
                 cwd=unfinished,
                 env=ENVIRONMENT,
-                stdin=subprocess.DEVNULL,
+                stdin=lock,
                 stdout=log,
                 stderr=log,
                 check=False,

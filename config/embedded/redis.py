@@ -7,7 +7,7 @@ import socket
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar
+from typing import IO, ClassVar
 
 from .errors import EmbeddedServiceError
 from .identity import ENVIRONMENT, SELF, Identity
@@ -62,7 +62,7 @@ class Redis(Server):
     def _settle(self) -> None:
         """Needs nothing."""
 
-    def _prepare(self) -> Identity:
+    def _prepare(self, lock: IO[str]) -> Identity:
         self.data.mkdir(mode=0o700, exist_ok=True)
         return SELF
 

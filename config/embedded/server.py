@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import IO, ClassVar
 
 from . import process
 from .errors import EmbeddedServiceError
@@ -59,7 +59,7 @@ class Server(ABC):
         """Whether it takes commands right now."""
 
     @abstractmethod
-    def _prepare(self) -> Identity:
+    def _prepare(self, lock: IO[str]) -> Identity:
         """Makes the data directory ready for a start; says as whom the server runs."""
 
     @abstractmethod
@@ -97,9 +97,9 @@ class Server(ABC):
         Raises EmbeddedServiceError, with the end of the log, when it does not come up.
         """
         self._claim()
-        with self._locked():
+        with self._locked() as lock:
             if not self.answers():
-                self._wait_until_ready(self.pid or self._launch())
+                self._wait_until_ready(self.pid or self._launch(lock))
             self._settle()
 
     def stop(self) -> None:
@@ -114,10 +114,10 @@ class Server(ABC):
             self._end_strays()
             self._remove_short_directory()
 
-    def _launch(self) -> int:
+    def _launch(self, lock: IO[str]) -> int:
         self._refuse_elsewhere()
         self._end_strays()
-        identity = self._prepare()
+        identity = self._prepare(lock)
         self.socket.unlink(missing_ok=True)
         self._rotate_log()
         with self.log.open("ab") as log:
@@ -125,7 +125,7 @@ class Server(ABC):
                 identity.wrap(self._command(), mode="detach"),
                 cwd=self.data,
                 env=ENVIRONMENT,
-                stdin=subprocess.DEVNULL,
+                stdin=lock,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 check=False,
@@ -172,10 +172,10 @@ class Server(ABC):
         make_private(self.run)
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[IO[str]]:
         with (self.directory / "lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            yield file
 
     def _rotate_log(self) -> None:
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES_KEPT:

@@ -81,7 +81,12 @@ def school(code: str = SCHOOL, **changes: str | None) -> Row:
 
 
 def page(
-    service: str, rows: Sequence[Any], *, total: Any = None, code: str = SUCCESS, message: str = "ok"
+    service: str,
+    rows: Sequence[Any],
+    *,
+    total: Any = None,
+    code: str = SUCCESS,
+    message: str = "ok",
 ) -> bytes:
     head = [
         {"list_total_count": len(rows) if total is None else total},
