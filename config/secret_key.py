@@ -3,10 +3,22 @@
 import os
 from pathlib import Path
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
 
 def read_or_create(path: Path) -> str:
+    """Raises ImproperlyConfigured when the folder belongs to another user."""
+    try:
+        return _read_or_create(path)
+    except PermissionError:
+        raise ImproperlyConfigured(
+            f"{path.parent} belongs to another user of this machine: run as that user, "
+            "or work in a clone of your own."
+        ) from None
+
+
+def _read_or_create(path: Path) -> str:
     """Two processes that start at once end with the same key: the first link wins."""
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """Reads the body of one page. What NEIS says in a body is mapped to errors here alone."""
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -88,13 +89,24 @@ def _listing_of_another_shape(parts: Any, service: Service, body: bytes) -> Page
 
 
 def _check_rows(rows: list[Any], service: Service, body: bytes) -> None:
-    for row in rows:
-        if not isinstance(row, dict) or not service.fields <= row.keys():
-            missing = sorted(service.fields - set(row)) if isinstance(row, dict) else ["everything"]
-            message = f"A row of {service.name} lacks {', '.join(missing)}."
-            raise Malformed(message, sample=_sample(body))
-        if not _TEXT_OR_NULL.issuperset(map(type, row.values())):
-            message = f"A row of {service.name} has a value that is neither text nor null."
+    """Field by field rather than row by row: the loops are then C's."""
+    if not rows:
+        return
+    names = set(rows[0]) if isinstance(rows[0], dict) else set()
+    if missing := service.fields - names:
+        message = f"A row of {service.name} lacks {', '.join(sorted(missing))}."
+        raise Malformed(message, sample=_sample(body))
+    if set(map(len, rows)) != {len(names)}:
+        message = f"Rows of {service.name} differ in their fields."
+        raise Malformed(message, sample=_sample(body))
+    for name in names:
+        try:
+            types = set(map(type, map(itemgetter(name), rows)))
+        except (KeyError, TypeError):
+            message = f"A row of {service.name} lacks {name}."
+            raise Malformed(message, sample=_sample(body)) from None
+        if not types <= _TEXT_OR_NULL:
+            message = f"{name} of {service.name} is neither text nor null in some row."
             raise Malformed(message, sample=_sample(body))
 
 
@@ -117,4 +129,5 @@ def _what_it_is_instead(body: bytes) -> str:
 
 
 def _sample(body: bytes) -> str:
-    return body[:300].decode("utf-8", "replace")
+    """More than is kept: a key is hidden first, and the cut must not fall inside one."""
+    return body[:3000].decode("utf-8", "replace")

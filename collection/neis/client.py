@@ -27,6 +27,7 @@ from collection.neis.redaction import Redactor
 from collection.neis.services import SCHOOL_INFO, SERVICES, Service
 
 PAGE_SIZE = 1000
+SAMPLE_CHARACTERS = 300
 _CHUNK_BYTES = 256 * 1024
 
 Gate = Callable[[], AbstractContextManager[None]]
@@ -185,9 +186,12 @@ class _Asking:
                     raise
                 self._client.keys.set_aside(self._key, problem)
                 self._key = self._client.keys.current()
-            except Malformed as error:
-                # A page that quotes its own address back would quote the key.
-                error.sample = Redactor([self._key.reveal()] if self._key else [])(error.sample)
+            except NeisError as error:
+                # A page or a message that quotes its own address back would quote the key.
+                redact = Redactor([self._key.reveal()] if self._key else [])
+                error.args = (redact(str(error)),)
+                if isinstance(error, Malformed):
+                    error.sample = redact(error.sample)[:SAMPLE_CHARACTERS]
                 raise
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from random import Random
 
 import orjson
@@ -118,10 +119,19 @@ def _lessons(
     tail = LOADED + loaded.encode() + b'"}'
     rows: list[bytes] = []
     weekday = day.weekday()
-    for klass in classes_of(seed, school, year, term):
-        head = b"%b,%b," % (prefix, render_class(school.service, klass))
+    for klass, fields in _rendered_classes(seed, school, year, term):
+        head = b"%b,%b," % (prefix, fields)
         rows += [head + cell + tail for cell in _cells(klass, weekday, event)]
     return rows, event is None
+
+
+@lru_cache(maxsize=1024)
+def _rendered_classes(
+    seed: int, school: School, year: int, term: int
+) -> tuple[tuple[SchoolClass, bytes], ...]:
+    """The classes with their fields: the same bytes on every day of the semester."""
+    classes = classes_of(seed, school, year, term)
+    return tuple((klass, render_class(school.service, klass)) for klass in classes)
 
 
 def _cells(klass: SchoolClass, weekday: int, event: Event | None) -> Sequence[bytes]:
