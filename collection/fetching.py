@@ -68,12 +68,16 @@ def fetch_school(fetch_id: int, *, worker: str, task_id: uuid.UUID | None) -> Ou
 
 def _work(claim: Claim) -> Outcome:
     service, answer, requests = _ask(claim)
-    normalised = normalise(
-        answer.rows,
-        office_code=claim.office_code,
-        school_code=claim.school_code,
-        mondays=claim.mondays,
-    )
+    try:
+        normalised = normalise(
+            answer.rows,
+            office_code=claim.office_code,
+            school_code=claim.school_code,
+            mondays=claim.mondays,
+        )
+    except NeisError as error:
+        error.requests = requests
+        raise
     return Outcome(_store(claim, normalised, service=service, requests=requests))
 
 

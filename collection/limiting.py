@@ -16,6 +16,8 @@ import limits
 import redis
 from limits.strategies import FixedWindowRateLimiter, SlidingWindowCounterRateLimiter
 
+from collection.neis import Throttled
+
 logger = logging.getLogger(__name__)
 
 _SLOW_RATE = limits.RateLimitItemPerSecond(1)
@@ -57,35 +59,36 @@ class Gate:
         self._slot_seconds = slot_seconds
 
     @contextmanager
-    def __call__(self) -> Iterator[None]:
+    def __call__(self, deadline: float | None) -> Iterator[None]:
+        """`deadline` is a time of time.monotonic(). Raises Throttled when it comes first."""
         slot = uuid.uuid4().hex if self._max_in_flight else ""
         try:
-            self._wait_for_slot(slot)
-            self._wait_for_rate()
+            self._wait_for_rate(deadline)
+            self._wait_for_slot(slot, deadline)
         except (redis.RedisError, limits.errors.StorageError):
             logger.warning("Redis is away: this process keeps to %s.", _SLOW_RATE)
-            self._wait_alone()
+            self._wait_alone(deadline)
         try:
             yield
         finally:
             self._give_back(slot)
 
-    def _wait_for_slot(self, slot: str) -> None:
+    def _wait_for_slot(self, slot: str, deadline: float | None) -> None:
         if not self._max_in_flight:
             return
         arguments: list[str | float] = [slot, self._max_in_flight, self._slot_seconds]
         while not self._take_slot(keys=[_SLOTS], args=arguments):
-            time.sleep(_pause(0.02))
+            _sleep(0.02, deadline)
 
-    def _wait_for_rate(self) -> None:
+    def _wait_for_rate(self, deadline: float | None) -> None:
         if self._rate is None:
             return
         while not self._shared.hit(self._rate, "requests"):
-            time.sleep(_pause(self._rate.get_expiry() / self._rate.amount))
+            _sleep(self._rate.get_expiry() / self._rate.amount, deadline)
 
-    def _wait_alone(self) -> None:
+    def _wait_alone(self, deadline: float | None) -> None:
         while not self._alone.hit(_SLOW_RATE):
-            time.sleep(_pause(0.2))
+            _sleep(0.2, deadline)
 
     def _give_back(self, slot: str) -> None:
         if not self._max_in_flight:
@@ -105,6 +108,8 @@ def _rate_limit(requests_per_second: float) -> limits.RateLimitItem | None:
     return limits.RateLimitItemPerSecond(rate.numerator, rate.denominator)
 
 
-def _pause(seconds: float) -> float:
+def _sleep(seconds: float, deadline: float | None) -> None:
     """Spread, so that those who wait do not all ask again at once."""
-    return seconds * random.uniform(0.5, 1.5)
+    if deadline is not None and time.monotonic() > deadline:
+        raise Throttled("Our own limit on requests left no time for this one.")
+    time.sleep(seconds * random.uniform(0.5, 1.5))

@@ -95,8 +95,9 @@ class Normalised:
 def normalise(
     rows: Sequence[Row], *, office_code: str, school_code: str, mondays: Sequence[date]
 ) -> Normalised:
-    """Raises Malformed when a row belongs to another school than the one that was asked for."""
-    _check_school(rows, office_code, school_code)
+    """Raises Malformed when a row belongs to another school than the one that was asked for, or
+    has other fields than the rest."""
+    _check_rows(rows, office_code, school_code)
     columns, nul_removed = _columns(rows, mondays)
     loaded = _convert(_values(rows, "LOAD_DTM"), _loaded_on)
     bad = _unreadable_rows(columns)
@@ -114,7 +115,9 @@ def normalise(
     )
 
 
-def _check_school(rows: Sequence[Row], office_code: str, school_code: str) -> None:
+def _check_rows(rows: Sequence[Row], office_code: str, school_code: str) -> None:
+    if len(set(map(len, rows))) > 1:
+        raise Malformed("The rows of the answer differ in their fields.")
     codes = set(map(itemgetter("ATPT_OFCDC_SC_CODE", "SD_SCHUL_CODE"), rows))
     if codes - {(office_code, school_code)}:
         raise Malformed("The answer holds rows of another school.")

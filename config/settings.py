@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import dj_database_url
+import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 from kombu import Exchange, Queue
 
 from config import embedded, environment, secret_key
+
+# ModelAdmin[Run] and its like are types for the checker only; this lets them be written.
+django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -162,9 +166,10 @@ REFUSE_LIST_BELOW_SHARE = environment.decimal("REFUSE_LIST_BELOW_SHARE", "0.95")
 
 # --- Celery ------------------------------------------------------------------------------------
 
-CELERY_BROKER_URL = environment.text("CELERY_BROKER_URL") or (
-    embedded.broker_url(BASE_DIR) if "redis" in EMBEDDED_SERVICES else REDIS_URL
-)
+# kombu has a form of its own for Redis on a Unix socket.
+CELERY_BROKER_URL = environment.text("CELERY_BROKER_URL") or REDIS_URL.replace(
+    "unix://", "redis+socket://", 1
+).replace("?db=", "?virtual_host=", 1)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_POOL_ACQUIRE_TIMEOUT = 30

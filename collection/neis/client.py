@@ -30,7 +30,12 @@ PAGE_SIZE = 1000
 SAMPLE_CHARACTERS = 300
 _CHUNK_BYTES = 256 * 1024
 
-Gate = Callable[[], AbstractContextManager[None]]
+Gate = Callable[[float | None], AbstractContextManager[None]]
+"""Called with the deadline of the fetch, a time of time.monotonic()."""
+
+
+def _open_gate(deadline: float | None) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ class NeisClient:
         base_url: str,
         keys: KeyRing,
         limits: Limits | None = None,
-        gate: Gate = nullcontext,
+        gate: Gate = _open_gate,
         connections: int = 32,
     ) -> None:
         self._base_url = base_url
@@ -110,7 +115,7 @@ class NeisClient:
 
     def get(self, service: Service, query: dict[str, str], deadline: float | None) -> bytes:
         """The body of one page. Raises Transient, BadRequest or DeadlinePassed."""
-        with self._gate():
+        with self._gate(deadline):
             started = time.monotonic()
             end = started + self._limits.request_seconds
             if deadline is not None:

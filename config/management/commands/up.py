@@ -1,6 +1,8 @@
 """The console and everything behind it, until Ctrl-C."""
 
 import os
+import subprocess
+import sys
 from typing import Any
 
 from django.conf import settings
@@ -48,8 +50,14 @@ class Command(BaseCommand):
             "emulator", ["collection.neis_emulator", "--keys", EMULATOR_KEY]
         )
         os.environ |= {"NEIS_BASE_URL": told["base_url"], "NEIS_API_KEYS": EMULATOR_KEY}
+        subprocess.run(
+            [sys.executable, "manage.py", "sync_schools"], cwd=settings.BASE_DIR, check=False
+        )
         self.stdout.write(
             _(
-                "NEIS_API_KEYS is not set: the emulator stands in for NEIS, its schools are invented."
+                "NEIS_API_KEYS is not set: the emulator stands in for NEIS, its schools are "
+                "invented. For commands in another window: "
+                "export NEIS_BASE_URL=%(url)s NEIS_API_KEYS=%(key)s"
             )
+            % {"url": told["base_url"], "key": EMULATOR_KEY}
         )
