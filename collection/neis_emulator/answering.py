@@ -69,7 +69,9 @@ class Question:
 
     @property
     def as_json(self) -> bool:
-        return self.parameters.get("Type", "xml").lower() == "json"
+        """The name counts in any case: clients in use write `type`."""
+        kinds = (value for name, value in self.parameters.items() if name.lower() == "type")
+        return next(kinds, "xml").lower() == "json"
 
     def _number(self, name: str, default: int) -> int:
         raw = self.parameters.get(name, "")
@@ -90,7 +92,7 @@ class Answering:
 
     def page(self, question: Question, *, with_key: bool) -> bytes:
         """The body for a question whose key was accepted, or that came without one."""
-        check(question)
+        check(question, with_key=with_key)
         number, size = (question.page, question.size) if with_key else (1, ROWS_WITHOUT_A_KEY)
         wanted = self._identity(question, number, size)
         known = self._pages.get(wanted)
@@ -172,14 +174,15 @@ class Answering:
             self._room += len(dropped)
 
 
-def check(question: Question) -> None:
-    """Raises Refusal for what NEIS refuses before it looks for rows."""
+def check(question: Question, *, with_key: bool) -> None:
+    """Raises Refusal for what NEIS refuses before it looks for rows; paging needs a key."""
     if question.service not in FILTERS:
         raise Refusal("ERROR-310")
     required = () if question.service == "schoolInfo" else _OF_SCHOOL
     if not all(question.parameters.get(name) for name in required):
         raise Refusal("ERROR-300")
-    _ = question.page, question.size
+    if with_key:
+        _ = question.page, question.size
 
 
 def result(question: Question, code: str) -> bytes:

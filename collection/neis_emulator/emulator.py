@@ -59,7 +59,7 @@ class Emulator:
         key: int | None = None
         try:
             key = self.desk.admit(question.parameters.get("KEY"))
-            page = question.page
+            page = question.page if key is not None else 1
             fault = self.faults.choose(question, page)
             reply = self._right(self._as_changed(question, fault), with_key=key is not None)
             outcome = fault.kind if fault else "right"
@@ -154,8 +154,9 @@ class Emulator:
     def _change_keys(self, settings: dict[str, Any]) -> None:
         if "daily_limit" in settings:
             self.desk.daily_limit = settings["daily_limit"]
-        if "blocked" in settings:
-            self.desk.blocked = set(settings["blocked"])
+        for name in ("blocked", "revoked"):
+            if name in settings:
+                setattr(self.desk, name, set(settings[name]))
         if settings.get("forget_calls"):
             self.desk.forget_calls()
 

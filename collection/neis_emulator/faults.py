@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
+from functools import cache
 from typing import Any
 
 import orjson
@@ -178,9 +179,13 @@ def _huge(reply: Reply, fault: Fault, page: int) -> Reply:
     return replace(reply, body=block, repeat=HUGE_BYTES // len(block))
 
 
+@cache
+def _bomb() -> bytes:
+    return gzip.compress(b" " * HUGE_BYTES, compresslevel=1)
+
+
 def _gzip_bomb(reply: Reply, fault: Fault, page: int) -> Reply:
-    bomb = gzip.compress(b" " * HUGE_BYTES, compresslevel=1)
-    return replace(reply, body=bomb, headers=(("Content-Encoding", "gzip"),))
+    return replace(reply, body=_bomb(), headers=(("Content-Encoding", "gzip"),))
 
 
 def _content_type(reply: Reply, fault: Fault, page: int) -> Reply:
@@ -208,10 +213,9 @@ KINDS: dict[str, Change] = {
     "wrong_root": _body(lambda body: body.replace(b'{"', b'{"x', 1)),
     "missing_field": _document(_drop_field),
     "nan": _body(lambda body: body.replace(b'"list_total_count":', b'"list_total_count":NaN,"x":')),
+    # The last of equal keys wins in most readers: the wrong count stands last.
     "duplicate_keys": _body(
-        lambda body: body.replace(
-            b'{"list_total_count":', b'{"list_total_count":0,"list_total_count":'
-        )
+        lambda body: body.replace(b'},{"RESULT"', b',"list_total_count":0},{"RESULT"', 1)
     ),
     "error_in_head": _document(_error_in_head),
     "content_type": _content_type,

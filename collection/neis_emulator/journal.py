@@ -9,6 +9,7 @@ MOST_ENTRIES = 200_000
 
 class Journal:
     def __init__(self) -> None:
+        self.in_flight = 0
         self.clear()
 
     def clear(self) -> None:
@@ -16,8 +17,7 @@ class Journal:
         self._outcomes: Counter[str] = Counter()
         self._services: Counter[str] = Counter()
         self._seconds: Counter[int] = Counter()
-        self.in_flight = 0
-        self.most_in_flight = 0
+        self.most_in_flight = self.in_flight
 
     def begin(self) -> None:
         self.in_flight += 1

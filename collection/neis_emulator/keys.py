@@ -16,6 +16,7 @@ class KeyDesk:
         self._calls: Counter[tuple[object, int]] = Counter()
         self.daily_limit = daily_limit
         self.blocked: set[int] = set()
+        self.revoked: set[int] = set()
 
     def admit(self, key: str | None) -> int | None:
         """The number of a key that may be used; None without one. Raises Refusal."""
@@ -24,7 +25,7 @@ class KeyDesk:
         if not key:
             raise Refusal("ERROR-300")
         number = self._numbers.get(key)
-        if number is None:
+        if number is None or number in self.revoked:
             raise Refusal("ERROR-290")
         if number in self.blocked:
             raise Refusal("INFO-300")

@@ -1,6 +1,8 @@
 """HTTP/1.1 by hand: faults need the bare connection."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable
 from http import HTTPStatus
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -86,6 +88,11 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         match reply.way:
             case Way.RESET:
+                # With no time to linger the kernel sends RST in place of an orderly end.
+                linger = struct.pack("ii", 1, 0)
+                transport.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, linger
+                )
                 transport.abort()
             case Way.SILENT:
                 await asyncio.Event().wait()

@@ -68,7 +68,7 @@ class Stack:
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "celery", "-A", "config", "worker", "-P", "threads",
-                 "-c", str(threads), "-l", "DEBUG", "-n", f"{name}@test",
+                 "-c", str(threads), "-l", self.environment["LOG_LEVEL"], "-n", f"{name}@test",
                  "--without-gossip", "--without-mingle"],
                 cwd=settings.BASE_DIR, env=self.environment, stdout=log, stderr=log,
             )  # fmt: skip
