@@ -239,29 +239,15 @@ def test_answer_is_malformed_when_a_row_has_another(row: Row) -> None:
         normalised(wire.high(), row)
 
 
-@pytest.mark.parametrize("field", ["SCHUL_CRSE_SC_NM", "DGHT_CRSE_SC_NM"])
-@pytest.mark.parametrize(
-    "first",
-    [
-        pytest.param(True, id="first row only"),
-        pytest.param(
-            False,
-            id="second row only",
-            marks=pytest.mark.xfail(
-                reason="a field that the first row lacks is not looked for", strict=True
-            ),
-        ),
-    ],
-)
-def test_no_value_is_dropped_when_a_field_stands_in_some_rows_only(field: str, first: bool) -> None:
-    rows = [wire.elementary(**{field: "야간"}), wire.elementary(PERIO="2")]
+@pytest.mark.parametrize("field", ["SCHUL_CRSE_SC_NM", "LOAD_DTM"])
+@pytest.mark.parametrize("first", [True, False], ids=["first row only", "second row only"])
+def test_answer_is_malformed_when_a_field_stands_in(field: str, first: bool) -> None:
+    bare = wire.high()
+    bare.pop(field, None)
+    rows = [bare | {field: "20260611"}, bare | {"PERIO": "2"}]
 
-    try:
-        week = normalised(*(rows if first else reversed(rows))).weeks[MONDAY]
-    except Malformed:
-        return
-
-    assert any("야간" in entry for entry in week.entries)
+    with pytest.raises(Malformed):
+        normalised(*(rows if first else reversed(rows)))
 
 
 def test_every_week_of_the_window_is_there_when_there_are_no_rows() -> None:

@@ -54,7 +54,7 @@ pytestmark = pytest.mark.django_db
 
 
 def answer(claim: Claim, rows: Sequence[Row]) -> Normalised:
-    own = {"ATPT_OFCDC_SC_CODE": claim.office_code, "SD_SCHUL_CODE": claim.school_code}
+    own: Row = {"ATPT_OFCDC_SC_CODE": claim.office_code, "SD_SCHUL_CODE": claim.school_code}
     return normalise(
         [row | own for row in rows],
         office_code=claim.office_code,
@@ -89,7 +89,7 @@ def versions(school: School) -> list[tuple[Any, ...]]:
             " WHERE school_id = %s ORDER BY date, position",
             [school.pk],
         )
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 def everything() -> list[Any]:

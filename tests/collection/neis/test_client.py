@@ -7,9 +7,10 @@ import traceback
 import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,10 +67,10 @@ def connect() -> Iterator[Open]:
         server: Server | str,
         *keys: str,
         limits: Limits = ROOMY,
-        gate: Callable[[], AbstractContextManager[None]] = nullcontext,
+        **others: Any,
     ) -> NeisClient:
         url = server if isinstance(server, str) else server.base_url
-        clients.append(NeisClient(base_url=url, keys=Keys(keys), limits=limits, gate=gate))
+        clients.append(NeisClient(base_url=url, keys=Keys(keys), limits=limits, **others))
         return clients[-1]
 
     yield start
@@ -322,7 +323,7 @@ def without(field: str) -> Row:
 
 
 def with_value(value: object) -> bytes:
-    return page(SERVICE, [wire.high() | {"ITRT_CNTNT": value}])  # type: ignore[dict-item]
+    return page(SERVICE, [wire.high() | {"ITRT_CNTNT": value}])
 
 
 @pytest.mark.parametrize(
@@ -352,6 +353,25 @@ def with_value(value: object) -> bytes:
         pytest.param(with_value({"a": "b"}), id="object in a row"),
         pytest.param(page(SERVICE, ["row"]), id="row of text"),
         pytest.param(page(SERVICE, [None]), id="null row"),
+        pytest.param(
+            page(SERVICE, [wire.high(), None]),
+            id="null row later",
+            marks=pytest.mark.xfail(reason="len() of a row that has none", strict=True),
+        ),
+        pytest.param(
+            page(SERVICE, [wire.high(), 7]),
+            id="number later",
+            marks=pytest.mark.xfail(reason="len() of a row that has none", strict=True),
+        ),
+        pytest.param(page(SERVICE, [wire.high(), "x" * 16]), id="text later"),
+        pytest.param(page(SERVICE, [wire.high(), ["x"] * 16]), id="list later"),
+        pytest.param(
+            page(SERVICE, [wire.high(), without("GRADE") | {"OTHER": "1"}]),
+            id="another field later",
+        ),
+        pytest.param(
+            page(SERVICE, [wire.high(), wire.high() | {"EXTRA": None}]), id="field more later"
+        ),
         pytest.param(page(SERVICE, [wire.high(), without("CLASS_NM")]), id="field missing later"),
         pytest.param(page(SERVICE, [without("CLRM_NM")]), id="field of this service missing"),
         pytest.param(page(SERVICE, [wire.high()], total="1"), id="count is text"),
@@ -427,7 +447,7 @@ def test_error_is_raised_after_one_request_when_status_is(
     serve: Callable[[Answering], Server],
     connect: Open,
     status: int,
-    headers: dict[str, str],
+    headers: dict[str, Any],
     kind: type[NeisError],
     wait: float | None,
 ) -> None:
@@ -769,8 +789,12 @@ def echo(asked: Asked) -> bytes:
     ).encode()
 
 
-def later(body: bytes, *, at: int) -> bytes:
-    return b"<html>" + b" " * (at - 6) + body
+def later(asked: Asked, *, at: int) -> bytes:
+    return b"<html>".ljust(at) + (asked.key or "").encode()
+
+
+def quoting(asked: Asked, code: str) -> list[bytes]:
+    return reply(result(code, f"{asked.key} is wrong"))
 
 
 LEAKY: dict[str, Answering] = {
@@ -788,37 +812,26 @@ LEAKY: dict[str, Answering] = {
     "refused": lambda asked: reply(result("ERROR-290")),
     "bad code": lambda asked: reply(result("ERROR-300")),
     "incomplete": lambda asked: reply(page(SERVICE, [], total=3)),
-}
-LEAKS = {
-    "message that quotes the key": lambda asked: reply(
-        result("ERROR-300", f"KEY {asked.key} is wrong")
-    ),
-    "sample that ends inside the key": lambda asked: reply(
-        later((asked.key or "").encode(), at=280)
-    ),
+    "message that quotes the key": lambda asked: quoting(asked, "ERROR-300"),
+    "unknown message that quotes the key": lambda asked: quoting(asked, "ERROR-999"),
+    "sample that ends inside the key": lambda asked: reply(later(asked, at=290)),
+    "larger sample that ends inside the key": lambda asked: reply(later(asked, at=2990)),
 }
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        *(pytest.param(answer, id=name) for name, answer in LEAKY.items()),
-        *(
-            pytest.param(
-                answer,
-                id=name,
-                marks=pytest.mark.xfail(
-                    reason="only whole keys in samples are hidden", strict=True
-                ),
-            )
-            for name, answer in LEAKS.items()
-        ),
-    ],
-)
+@pytest.mark.parametrize("answer", LEAKY.values(), ids=LEAKY)
 def test_key_is_nowhere_in_the_error_when_answer_is(
     serve: Callable[[Answering], Server], connect: Open, answer: Answering
 ) -> None:
     assert_key_is_hidden(connect(serve(answer), KEY, limits=QUICK))
+
+
+@pytest.mark.xfail(reason="the message of a KeyProblem is not redacted", strict=True)
+@pytest.mark.parametrize("code", ["ERROR-290", "ERROR-337", "INFO-300"])
+def test_key_is_nowhere_in_the_error_when_it_is_turned_away_by_name(
+    serve: Callable[[Answering], Server], connect: Open, code: str
+) -> None:
+    assert_key_is_hidden(connect(serve(lambda asked: quoting(asked, code)), KEY))
 
 
 def test_key_is_nowhere_in_the_error_when_nobody_listens(connect: Open) -> None:
@@ -866,9 +879,11 @@ def test_gate_is_entered_around_each_request_and_left_when_one_fails(
     serve: Callable[[Answering], Server], connect: Open
 ) -> None:
     events: list[str] = []
+    until = time.monotonic() + 60
 
     @contextmanager
-    def gate() -> Iterator[None]:
+    def gate(deadline: float | None) -> Iterator[None]:
+        assert deadline == until
         events.append("in")
         try:
             yield
@@ -878,7 +893,7 @@ def test_gate_is_entered_around_each_request_and_left_when_one_fails(
     server = serve(scripted(part(FIRST), part(SECOND), result("ERROR-500")))
 
     with pytest.raises(ServerFault):
-        ask(connect(server, KEY, gate=gate))
+        ask(connect(server, KEY, gate=gate), deadline=until)
 
     assert events == ["in", "out"] * 3
 
@@ -941,7 +956,7 @@ def test_threads_wait_for_each_other_when_the_gate_says_so(
             inside -= 1
         return reply(one_row())
 
-    client = connect(serve(answer), KEY, gate=lambda: lock)
+    client = connect(serve(answer), KEY, gate=lambda deadline: lock)
 
     with ThreadPoolExecutor(4) as threads:
         assert all(threads.map(lambda _: ask(client).complete, range(8)))
