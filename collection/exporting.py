@@ -104,7 +104,7 @@ def _blocks(selection: Selection) -> Iterator[tuple[int, bytes]]:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         cursor.execute("SET LOCAL statement_timeout = 0")
         for monday in selection.mondays:
-            with cursor.copy(_copy(selection, monday)) as copy:
+            with connection.wrap_database_errors, cursor.copy(_copy(selection, monday)) as copy:
                 # PostgreSQL sends one message for each row.
                 for block in copy:
                     rows += 1

@@ -63,15 +63,18 @@ class Gate:
         """`deadline` is a time of time.monotonic(). Raises Throttled when it comes first."""
         slot = uuid.uuid4().hex if self._max_in_flight else ""
         try:
-            self._wait_for_rate(deadline)
-            self._wait_for_slot(slot, deadline)
-        except (redis.RedisError, limits.errors.StorageError):
-            logger.warning("Redis is away: this process keeps to %s.", _SLOW_RATE)
-            self._wait_alone(deadline)
-        try:
+            self._wait(slot, deadline)
             yield
         finally:
             self._give_back(slot)
+
+    def _wait(self, slot: str, deadline: float | None) -> None:
+        try:
+            self._wait_for_slot(slot, deadline)
+            self._wait_for_rate(deadline)
+        except (redis.RedisError, limits.errors.StorageError):
+            logger.warning("Redis is away: this process keeps to %s.", _SLOW_RATE)
+            self._wait_alone(deadline)
 
     def _wait_for_slot(self, slot: str, deadline: float | None) -> None:
         if not self._max_in_flight:
@@ -110,6 +113,7 @@ def _rate_limit(requests_per_second: float) -> limits.RateLimitItem | None:
 
 def _sleep(seconds: float, deadline: float | None) -> None:
     """Spread, so that those who wait do not all ask again at once."""
-    if deadline is not None and time.monotonic() > deadline:
+    seconds *= random.uniform(0.5, 1.5)
+    if deadline is not None and time.monotonic() + seconds > deadline:
         raise Throttled("Our own limit on requests left no time for this one.")
-    time.sleep(seconds * random.uniform(0.5, 1.5))
+    time.sleep(seconds)

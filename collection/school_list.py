@@ -15,11 +15,12 @@ from collection.models import (
     SchoolListIssue,
     SchoolListSync,
 )
-from collection.neis import NeisClient
+from collection.neis import KeyMissing, NeisClient
 from collection.neis.answers import Row
 
 # A school that is missing from one complete list may be back in the next.
 CLOSED_AFTER_LISTS = 2
+MOST_CODE_CHARACTERS = 10
 
 # Column of School to field of schoolInfo; blanks around the values are NEIS's padding.
 _COLUMNS = {
@@ -68,6 +69,8 @@ def read(rows: Iterable[Row]) -> Reading:
         reading.offices.setdefault(office_code, _text(row, "ATPT_OFCDC_SC_NM"))
         if not school_code:
             reading.issues.append((ListIssueKind.BLANK_CODE, row))
+        elif len(school_code) > MOST_CODE_CHARACTERS:
+            reading.issues.append((ListIssueKind.LONG_CODE, row))
         elif (office_code, school_code) in reading.schools:
             reading.issues.append((ListIssueKind.DOUBLED_CODE, row))
         else:
@@ -85,7 +88,10 @@ def sync(
     record = SchoolListSync.objects.create(offices=list(offices), started_at=now)
     rows: list[Row] = []
     for office in offices or ("",):
-        rows += client.schools(office).rows
+        answer = client.schools(office)
+        if not answer.complete:
+            raise KeyMissing(f"Without an API key NEIS gives {len(answer.rows)} of {answer.total}.")
+        rows += answer.rows
     reading = read(rows)
     with transaction.atomic():
         refusal = _store(record, reading, rows, offices, now, least_share)
@@ -133,14 +139,16 @@ def _reason_to_refuse(before: dict[Identity, School], reading: Reading, least_sh
 
 def _keep_issues(record: SchoolListSync, reading: Reading) -> None:
     SchoolListIssue.objects.bulk_create(
-        SchoolListIssue(sync=record, kind=kind, name=_text(row, "SCHUL_NM"), row=_without_nul(row))
+        SchoolListIssue(
+            sync=record, kind=kind, name=_text(row, "SCHUL_NM")[:200], row=_without_nul(row)
+        )
         for kind, row in reading.issues
     )
 
 
 def _store_offices(offices: dict[str, str]) -> None:
     Office.objects.bulk_create(
-        (Office(code=code, name=name) for code, name in offices.items()),
+        (Office(code=code, name=name[:100]) for code, name in offices.items()),
         update_conflicts=True,
         unique_fields=["code"],
         update_fields=["name"],

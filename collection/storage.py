@@ -189,7 +189,8 @@ def _replace(claim: Claim, weeks: Mapping[date, Week], known: Mapping[date, _Kno
             if monday in known and known[monday].stored.entries:
                 cursor.execute(_DELETE, [claim.school_id, monday, monday])
                 removed += cursor.rowcount
-        with cursor.copy(_COPY) as copy:
+        # COPY raises psycopg's own errors unless Django is told to translate them.
+        with connection.wrap_database_errors, cursor.copy(_COPY) as copy:
             for week in weeks.values():
                 for position, entry in enumerate(week.entries):
                     copy.write_row((claim.school_id, position, *entry, week.loaded_on[position]))

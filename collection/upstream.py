@@ -23,11 +23,11 @@ def client() -> NeisClient:
             read_seconds=min(10.0, seconds),
             request_seconds=seconds,
         ),
-        gate=_gate(seconds),
+        gate=_gate(),
     )
 
 
-def _gate(request_seconds: float) -> Gate:
+def _gate() -> Gate:
     pool = redis.ConnectionPool.from_url(
         settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=5
     )
@@ -38,5 +38,6 @@ def _gate(request_seconds: float) -> Gate:
         ),
         requests_per_second=settings.NEIS_REQUESTS_PER_SECOND,
         max_in_flight=settings.NEIS_MAX_IN_FLIGHT,
-        slot_seconds=request_seconds + 10,
+        # A slot is held through the wait for the rate and the request, which the deadline ends.
+        slot_seconds=settings.FETCH_DEADLINE_SECONDS + settings.NEIS_TIMEOUT_SECONDS,
     )

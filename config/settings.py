@@ -245,5 +245,5 @@ LOGGING = {
     },
     "root": {"handlers": ["console"], "level": environment.text("LOG_LEVEL", "INFO")},
     # Both print addresses, and an address of NEIS holds the key.
-    "loggers": {"urllib3": {"level": "WARNING"}, "requests": {"level": "WARNING"}},
+    "loggers": {"urllib3": {"level": "ERROR"}, "requests": {"level": "ERROR"}},
 }

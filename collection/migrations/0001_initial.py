@@ -240,7 +240,7 @@ class Migration(migrations.Migration):
             name='SchoolListIssue',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('blank_code', 'The school code is blank'), ('blank_office', 'The office code is blank'), ('doubled_code', 'The school code stands on an earlier row too')], max_length=20, verbose_name='reason')),
+                ('kind', models.CharField(choices=[('blank_code', 'The school code is blank'), ('blank_office', 'The office code is blank'), ('long_code', 'The school code is longer than any code of NEIS'), ('doubled_code', 'The school code stands on an earlier row too')], max_length=20, verbose_name='reason')),
                 ('name', models.CharField(blank=True, max_length=200, verbose_name='name')),
                 ('row', models.JSONField(verbose_name='row')),
                 ('sync', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='issues', to='collection.schoollistsync', verbose_name='school list')),

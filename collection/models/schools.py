@@ -108,6 +108,7 @@ class SchoolListSync(models.Model):
 class ListIssueKind(models.TextChoices):
     BLANK_CODE = "blank_code", _("The school code is blank")
     BLANK_OFFICE = "blank_office", _("The office code is blank")
+    LONG_CODE = "long_code", _("The school code is longer than any code of NEIS")
     DOUBLED_CODE = "doubled_code", _("The school code stands on an earlier row too")
 
 

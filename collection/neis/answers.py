@@ -96,7 +96,7 @@ def _check_rows(rows: list[Any], service: Service, body: bytes) -> None:
     if missing := service.fields - names:
         message = f"A row of {service.name} lacks {', '.join(sorted(missing))}."
         raise Malformed(message, sample=_sample(body))
-    if set(map(len, rows)) != {len(names)}:
+    if set(map(type, rows)) != {dict} or set(map(len, rows)) != {len(names)}:
         message = f"Rows of {service.name} differ in their fields."
         raise Malformed(message, sample=_sample(body))
     for name in names:

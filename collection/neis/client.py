@@ -187,17 +187,20 @@ class _Asking:
             try:
                 return read_page(body, self._service)
             except KeyProblem as problem:
+                problem.args = (self._redact(str(problem)),)
                 if self._key is None:
                     raise
                 self._client.keys.set_aside(self._key, problem)
                 self._key = self._client.keys.current()
             except NeisError as error:
-                # A page or a message that quotes its own address back would quote the key.
-                redact = Redactor([self._key.reveal()] if self._key else [])
-                error.args = (redact(str(error)),)
+                error.args = (self._redact(str(error)),)
                 if isinstance(error, Malformed):
-                    error.sample = redact(error.sample)[:SAMPLE_CHARACTERS]
+                    error.sample = self._redact(error.sample)[:SAMPLE_CHARACTERS]
                 raise
+
+    def _redact(self, text: str) -> str:
+        """A page or a message that quotes its own address back would quote the key."""
+        return Redactor([self._key.reveal()] if self._key else [])(text)
 
 
 def _check_follows(page: Page, pages: list[Page]) -> None:

@@ -60,6 +60,8 @@ class Bench:
         from config.processes import Processes
 
         embedded.start(settings.BASE_DIR, names=settings.EMBEDDED_SERVICES)
+        # A name of its own: the tests drop theirs.
+        connection.settings_dict["TEST"]["NAME"] = "bench_neis"
         databases = setup_databases(verbosity=0, interactive=False)
         try:
             with Processes(self._folder) as processes:

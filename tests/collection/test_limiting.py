@@ -229,7 +229,6 @@ def test_rate_and_slots_hold_over_both_when_they_are_two_processes(
     assert 10 <= len(stays) <= 10 + 10 * seconds + 2
 
 
-@pytest.mark.xfail(reason="the sleep between two looks goes past the deadline", strict=True)
 def test_wait_for_the_rate_ends_when_the_deadline_comes(connection: "redis.Redis") -> None:
     gate = make_gate(connection, requests_per_second=1)
     with gate(None):

@@ -172,7 +172,6 @@ def test_school_is_stored_without_a_date_when_it_is_wrong(
         ),
     ],
 )
-@pytest.mark.xfail(reason="PostgreSQL refuses a value that is too long", strict=True)
 def test_other_schools_are_stored_when_one_row_has(sync: Sync, row: Row) -> None:
     sync([school("1"), row, school("2")])
 
@@ -314,7 +313,6 @@ def test_nothing_changes_when_neis_fails(sync: Sync) -> None:
     assert SchoolListSync.objects.latest("id").finished_at is None
 
 
-@pytest.mark.xfail(reason="sync does not look at Answer.complete", strict=True)
 def test_five_rows_are_not_taken_for_the_list_when_there_is_no_key(sync: Sync) -> None:
     with pytest.raises(Exception, match=r".+"):
         sync([school(str(number)) for number in range(20)], keys=())

@@ -478,9 +478,6 @@ def end_backend(pid: int) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.xfail(
-    reason="the errors of COPY are psycopg's own: Django does not translate them", strict=True
-)
 def test_error_is_one_that_is_tried_again_when_the_database_goes_away_within_copy() -> None:
     school = make_school()
     claim = claimed(school)
