@@ -152,8 +152,9 @@ def _carry_out(claim: Claim, failure: Failure, verdict: Verdict) -> Outcome:
             again = after_seconds if kept and soon else None
             return Outcome(FetchState.WAITING, again, failure.message)
         case Pause(reason):
-            claiming.retry_later(claim, failure, after_seconds=0, counts=False, published=False)
+            # In this order: once no fetch is running, nobody can pause the run any more.
             runs.pause(claim.run_id, reason=reason)
+            claiming.retry_later(claim, failure, after_seconds=0, counts=False, published=False)
             return Outcome(FetchState.WAITING, None, failure.message)
         case Fail():
             claiming.fail(claim, failure)

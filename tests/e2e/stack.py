@@ -31,6 +31,7 @@ class Stack:
     base_url: str
     settings: dict[str, str] = field(default_factory=dict)
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _commands: "list[subprocess.Popen[str]]" = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._redis_server = embedded.Redis(self.folder / "redis", appendonly="no")
@@ -77,7 +78,7 @@ class Stack:
 
     def begin(self, *arguments: str) -> "subprocess.Popen[str]":
         """A command of manage.py that goes on while the test does something else."""
-        return subprocess.Popen(
+        command = subprocess.Popen(
             [sys.executable, "manage.py", *arguments],
             cwd=settings.BASE_DIR,
             env=self.environment,
@@ -85,6 +86,8 @@ class Stack:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self._commands.append(command)
+        return command
 
     def manage(self, *arguments: str, expect: int = 0, timeout: float = 100) -> str:
         """Runs a command to its end, keeps what it printed, and returns standard output."""
@@ -101,6 +104,10 @@ class Stack:
         self._redis_server.start()
 
     def stop(self) -> None:
+        for command in self._commands:
+            if command.poll() is None:
+                command.kill()
+                command.communicate()
         for process in self._processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)

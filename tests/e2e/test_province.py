@@ -163,6 +163,8 @@ def test_the_run_pauses_when_every_key_is_spent_and_goes_on_the_next_day(tmp_pat
         stack.start_worker()
         following = stack.begin("collect", "--from", str(FIRST), "--weeks", "3", "--json")
         stacks.wait_until(lambda: _run_state() == ("paused", "quota"))
+        under_way = SchoolFetch.objects.filter(state=FetchState.RUNNING)
+        stacks.wait_until(lambda: not under_way.exists())
         asked = emulator.journal.summary()["requests"]
         emulator.desk.daily_limit = None
         _let_midnight_pass()
