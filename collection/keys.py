@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Q
-from django.utils import timezone
+from django.db.models.functions import Now
 
+from collection.clock import database_now
 from collection.models import ApiKeyState
 from collection.neis import Key, KeyProblem, KeyRefused, KeySpent
 from collection.planning import next_day_begins
@@ -37,15 +38,23 @@ class StoredKeys:
         if not self._keys:
             return None
         known = self._states()
-        for fingerprint, key in self._keys.items():
-            if fingerprint not in known.refused | known.spent:
-                return key
+        key = self._usable(known)
+        if key is None:
+            # Before all work stops until tomorrow: this may be tomorrow already.
+            known = self._known = self._read()
+            key = self._usable(known)
+        if key is not None:
+            return key
         if known.spent:
             raise KeySpent("The daily limit of every usable key is spent.", code="ERROR-337")
         raise KeyRefused("NEIS refuses every key.")
 
+    def _usable(self, known: _Known) -> Key | None:
+        aside = known.refused | known.spent
+        return next((key for name, key in self._keys.items() if name not in aside), None)
+
     def set_aside(self, key: Key, problem: KeyProblem) -> None:
-        now = timezone.now()
+        now = database_now()
         fingerprint = next(name for name, value in self._keys.items() if value is key)
         ApiKeyState.objects.update_or_create(
             fingerprint=fingerprint, defaults={**_aside(problem, now), "code": problem.code}
@@ -60,7 +69,7 @@ class StoredKeys:
 
     def _read(self) -> _Known:
         rows = ApiKeyState.objects.filter(fingerprint__in=self._keys).filter(
-            Q(refused_at__isnull=False) | Q(spent_until__gt=timezone.now())
+            Q(refused_at__isnull=False) | Q(spent_until__gt=Now())
         )
         states = list(rows.values_list("fingerprint", "refused_at"))
         return _Known(

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Count, Q, QuerySet, Sum
 from django.db.models.functions import Greatest, Now
 
 from collection import keys, partitions
+from collection.clock import database_now
 from collection.models import (
     OPEN_FETCH_STATES,
     OPEN_RUN_STATES,
@@ -76,10 +77,7 @@ def start(plan: Plan, *, trigger: Trigger, now: datetime, job: Job | None = None
 
 def pause(run_id: int, *, reason: PauseReason) -> bool:
     """Nothing new is begun; what runs may end. A spent quota ends by itself, at midnight."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT now()")
-        now = cursor.fetchone()[0]
-    until = next_day_begins(now) if reason is PauseReason.QUOTA else None
+    until = next_day_begins(database_now()) if reason is PauseReason.QUOTA else None
     changed = Run.objects.filter(pk=run_id, state=RunState.RUNNING).update(
         state=RunState.PAUSED, pause_reason=reason, paused_until=until
     )
