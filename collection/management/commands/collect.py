@@ -21,7 +21,7 @@ from collection.planning import first_monday_at
 
 SUCCESS, BAD_ARGUMENTS, ENDED_WITH_FAILURES, STOPPED_FOLLOWING = 0, 2, 3, 130
 _SCHEDULER_SILENT_AFTER = timedelta(seconds=60)
-_LOOK_EVERY_SECONDS = 0.5
+_LOOK_EVERY_SECONDS = 1.0
 
 
 class Command(BaseCommand):
