@@ -3,7 +3,6 @@
 from collection.models.jobs import Job
 from collection.models.keys import ApiKeyState
 from collection.models.runs import (
-    FINAL_FETCH_STATES,
     FINAL_RUN_STATES,
     OPEN_FETCH_STATES,
     OPEN_RUN_STATES,
@@ -31,7 +30,6 @@ from collection.models.state import Heartbeat
 from collection.models.timetables import HeldState, HeldWeek, SchoolWeek, TimetableEntry
 
 __all__ = [
-    "FINAL_FETCH_STATES",
     "FINAL_RUN_STATES",
     "OPEN_FETCH_STATES",
     "OPEN_RUN_STATES",

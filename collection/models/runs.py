@@ -114,13 +114,6 @@ class FetchState(models.TextChoices):
 
 
 OPEN_FETCH_STATES = (FetchState.WAITING, FetchState.RUNNING)
-FINAL_FETCH_STATES = (
-    FetchState.SUCCEEDED,
-    FetchState.EMPTY,
-    FetchState.HELD,
-    FetchState.FAILED,
-    FetchState.CANCELLED,
-)
 
 
 class ErrorClass(models.TextChoices):
