@@ -1,6 +1,6 @@
 """What is to be done and what is stored. Everything else can be lost."""
 
-from collection.models.jobs import Job
+from collection.models.jobs import Dataset, Job, MissedPolicy, OverlapPolicy
 from collection.models.keys import ApiKeyState
 from collection.models.runs import (
     FINAL_RUN_STATES,
@@ -15,6 +15,7 @@ from collection.models.runs import (
     Run,
     RunState,
     SchoolFetch,
+    SkipReason,
     Trigger,
 )
 from collection.models.schools import (
@@ -26,7 +27,7 @@ from collection.models.schools import (
     SchoolListSync,
     TimetableService,
 )
-from collection.models.state import Heartbeat
+from collection.models.state import Heartbeat, StopSwitch
 from collection.models.timetables import HeldState, HeldWeek, SchoolWeek, TimetableEntry
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "ApiKeyState",
     "Attempt",
     "AttemptOutcome",
+    "Dataset",
     "ErrorClass",
     "FetchState",
     "Heartbeat",
@@ -44,7 +46,9 @@ __all__ = [
     "Job",
     "Level",
     "ListIssueKind",
+    "MissedPolicy",
     "Office",
+    "OverlapPolicy",
     "PauseReason",
     "RejectedRow",
     "Run",
@@ -54,6 +58,8 @@ __all__ = [
     "SchoolListIssue",
     "SchoolListSync",
     "SchoolWeek",
+    "SkipReason",
+    "StopSwitch",
     "TimetableEntry",
     "TimetableService",
     "Trigger",

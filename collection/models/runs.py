@@ -1,10 +1,11 @@
 """The ledger: runs, their school fetches, and every attempt at one."""
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from collection.models.jobs import Job
+from collection.models.jobs import Dataset, Job
 from collection.models.schools import Level, School
 
 
@@ -25,6 +26,8 @@ class RunState(models.TextChoices):
         ├──▶ completed   every fetch succeeded      │
         ├──▶ incomplete  some failed or are held    │
         └──▶ cancelled ◀────────────────────────────┘
+
+    skipped: a due time that no run was started for; `skip_reason` says why
     """
 
     RUNNING = "running", _("Running")
@@ -32,16 +35,31 @@ class RunState(models.TextChoices):
     COMPLETED = "completed", _("Completed")
     INCOMPLETE = "incomplete", _("Ended with failures")
     CANCELLED = "cancelled", _("Cancelled")
+    SKIPPED = "skipped", _("Skipped")
 
 
 OPEN_RUN_STATES = (RunState.RUNNING, RunState.PAUSED)
-FINAL_RUN_STATES = (RunState.COMPLETED, RunState.INCOMPLETE, RunState.CANCELLED)
+FINAL_RUN_STATES = (
+    RunState.COMPLETED,
+    RunState.INCOMPLETE,
+    RunState.CANCELLED,
+    RunState.SKIPPED,
+)
 
 
 class PauseReason(models.TextChoices):
     OPERATOR = "operator", _("Paused by an operator")
     QUOTA = "quota", _("The daily limit of every key is spent")
     KEYS = "keys", _("NEIS refuses every key")
+    GUARD = "guard", _("Too many schools would lose what is stored")
+    OVERLAP = "overlap", _("An earlier run of the job is still open")
+
+
+class SkipReason(models.TextChoices):
+    OVERLAP = "overlap", _("An earlier run was still open")
+    MISSED = "missed", _("The due time was missed")
+    NO_SCHOOLS = "no_schools", _("No school matched")
+    NO_KEY = "no_key", _("There was no API key")
 
 
 class Run(models.Model):
@@ -55,7 +73,26 @@ class Run(models.Model):
         related_name="runs",
         verbose_name=_("collection job"),
     )
+    dataset = models.CharField(
+        _("dataset"), max_length=20, choices=Dataset.choices, default=Dataset.TIMETABLE
+    )
     due_at = models.DateTimeField(_("due"), null=True, blank=True)
+    retry_of = models.ForeignKey(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="retries",
+        verbose_name=_("retry of"),
+    )
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("started by"),
+    )
     trigger = models.CharField(_("trigger"), max_length=10, choices=Trigger.choices)
     state = models.CharField(
         _("state"), max_length=10, choices=RunState.choices, default=RunState.RUNNING
@@ -64,6 +101,9 @@ class Run(models.Model):
         _("reason of the pause"), max_length=10, choices=PauseReason.choices, blank=True
     )
     paused_until = models.DateTimeField(_("paused until"), null=True, blank=True)
+    skip_reason = models.CharField(
+        _("reason of the skip"), max_length=10, choices=SkipReason.choices, blank=True
+    )
     levels = ArrayField(
         models.CharField(max_length=10, choices=Level.choices),
         verbose_name=_("school levels"),
@@ -75,6 +115,9 @@ class Run(models.Model):
     first_monday = models.DateField(_("first week"))
     weeks = models.PositiveSmallIntegerField(_("number of weeks"))
     priority = models.PositiveSmallIntegerField(_("priority"), default=5)
+    most_at_once = models.PositiveIntegerField(
+        _("most schools at the same time"), null=True, blank=True
+    )
     created_at = models.DateTimeField(_("started"))
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
@@ -89,6 +132,11 @@ class Run(models.Model):
             models.Index(
                 fields=["id"], condition=models.Q(state__in=["running", "paused"]), name="run_open"
             ),
+            models.Index(fields=["job", "-id"], name="run_job"),
+            models.Index(fields=["created_at"], name="run_created_at"),
+        ]
+        permissions = [
+            ("operate_run", _("Can start, pause, resume, cancel and retry collection runs")),
         ]
 
     def __str__(self) -> str:
@@ -139,11 +187,14 @@ class SchoolFetch(models.Model):
 
     `attempt` grows with every claim and is the fence: a write that names another number than
     the row's is refused. `failures` counts only the attempts that failed on the fetch's own
-    account, and is what the cap is held against.
+    account, and is what the cap is held against. Without a `school` it asks for the school list.
+    `retried_by` is the fetch of a later run that an operator started in place of a failed one.
     """
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="fetches")
-    school = models.ForeignKey(School, on_delete=models.PROTECT, related_name="fetches")
+    school = models.ForeignKey(
+        School, on_delete=models.PROTECT, null=True, blank=True, related_name="fetches"
+    )
     state = models.CharField(
         _("state"), max_length=10, choices=FetchState.choices, default=FetchState.WAITING
     )
@@ -170,13 +221,23 @@ class SchoolFetch(models.Model):
     held = models.PositiveIntegerField(_("entries held"), default=0)
     removed = models.PositiveIntegerField(_("entries removed"), default=0)
     nul_removed = models.PositiveIntegerField(_("U+0000 removed"), default=0)
+    retried_by = models.ForeignKey(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="retry_for",
+        verbose_name=_("retried by"),
+    )
 
     class Meta:
         verbose_name = _("school fetch")
         verbose_name_plural = _("school fetches")
         ordering = ["id"]
         constraints = [
-            models.UniqueConstraint(fields=["run", "school"], name="fetch_once_in_each_run"),
+            models.UniqueConstraint(
+                fields=["run", "school"], name="fetch_once_in_each_run", nulls_distinct=False
+            ),
         ]
         indexes = [
             models.Index(fields=["run", "state"], name="fetch_run_state"),
@@ -186,6 +247,11 @@ class SchoolFetch(models.Model):
             ),
             models.Index(
                 fields=["lease_until"], condition=models.Q(state="running"), name="fetch_running"
+            ),
+            models.Index(
+                fields=["finished_at", "id"],
+                condition=models.Q(state="failed"),
+                name="fetch_failed_at",
             ),
         ]
 

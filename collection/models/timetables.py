@@ -1,5 +1,6 @@
 """What is stored: entries, the weeks they belong to, and weeks that wait for a decision."""
 
+from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -96,6 +97,14 @@ class HeldWeek(models.Model):
     payload = models.BinaryField(_("the answer's entries"))
     held_at = models.DateTimeField(_("held since"))
     decided_at = models.DateTimeField(_("decided"), null=True, blank=True)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("decided by"),
+    )
 
     class Meta:
         verbose_name = _("held week")
@@ -108,6 +117,7 @@ class HeldWeek(models.Model):
                 name="held_once_for_each_week",
             ),
         ]
+        permissions = [("decide_heldweek", _("Can accept and reject held weeks"))]
 
     def __str__(self) -> str:
         return f"{self.school_id} {self.monday}"
