@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from unfold.admin import ModelAdmin, TabularInline
 
 from collection.models import (
     Attempt,
@@ -19,7 +20,7 @@ from collection.models import (
 )
 
 
-class ReadOnly(admin.ModelAdmin[Any]):
+class ReadOnly(ModelAdmin[Any]):
     """Large tables: no count of everything, no free text in filters, exact search."""
 
     show_full_result_count = False
@@ -36,7 +37,7 @@ class ReadOnly(admin.ModelAdmin[Any]):
 
 
 @admin.register(Job)
-class JobAdmin(admin.ModelAdmin[Job]):
+class JobAdmin(ModelAdmin[Job]):
     list_display = ["name", "levels", "window_offset", "window_weeks", "priority"]
     filter_horizontal = ["offices"]
 
@@ -49,7 +50,7 @@ class RunAdmin(ReadOnly):
     list_select_related = ["job"]
 
 
-class AttemptInline(admin.TabularInline[Attempt, SchoolFetch]):
+class AttemptInline(TabularInline[Attempt, SchoolFetch]):
     model = Attempt
     extra = 0
     can_delete = False

@@ -1,8 +1,11 @@
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 from django.views.generic import RedirectView
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("", RedirectView.as_view(pattern_name="dashboard:overview")),
+    path("i18n/", include("django.conf.urls.i18n")),
+    # The console's own pages stand beside those of the admin, and its front page before them.
+    path("admin/", include("dashboard.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -1,6 +1,7 @@
 """The console and everything behind it, until Ctrl-C."""
 
 import os
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -40,6 +41,7 @@ class Command(BaseCommand):
                 _("Login: %(name)s, password: %(password)s") % {"name": name, "password": password}
             )
             self.stdout.write(_("Ctrl-C ends it."))
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
             try:
                 processes.watch()
             except KeyboardInterrupt:

@@ -1,0 +1,12 @@
+"""Exports"""
+
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+
+from dashboard.pages import render_page, requires
+
+
+@requires("collection.export_data")
+def list_exports(request: HttpRequest) -> TemplateResponse:
+    return render_page(request, "dashboard/page.html", title=_("Exports"))

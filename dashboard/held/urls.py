@@ -1,0 +1,7 @@
+from django.urls import path
+
+from dashboard.held import views
+
+urlpatterns = [
+    path("held/", views.list_held, name="held-list"),
+]

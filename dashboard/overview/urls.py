@@ -1,0 +1,7 @@
+from django.urls import path
+
+from dashboard.overview import views
+
+urlpatterns = [
+    path("", views.show_overview, name="overview"),
+]

@@ -1,0 +1,16 @@
+from django.urls import include, path
+
+from dashboard import views
+
+app_name = "dashboard"
+
+urlpatterns = [
+    path("status/", views.show_status, name="status"),
+    path("", include("dashboard.overview.urls")),
+    path("", include("dashboard.runs.urls")),
+    path("", include("dashboard.failures.urls")),
+    path("", include("dashboard.held.urls")),
+    path("", include("dashboard.coverage.urls")),
+    path("", include("dashboard.timetables.urls")),
+    path("", include("dashboard.exports.urls")),
+]
