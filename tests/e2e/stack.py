@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -66,13 +67,34 @@ class Stack:
         }
 
     def start_worker(self, name: str = "worker", threads: int = 8) -> subprocess.Popen[bytes]:
+        return self._start(name, ["celery", "-A", "config", "worker", "-P", "threads",
+                                  "-c", str(threads), "-l", self.environment["LOG_LEVEL"],
+                                  "-n", f"{name}@test", "--without-gossip",
+                                  "--without-mingle"])  # fmt: skip
+
+    def start_scheduler(self, name: str = "beat") -> subprocess.Popen[bytes]:
+        return self._start(name, ["celery", "-A", "config", "beat", "-l", "INFO", "--pidfile", "",
+                                  "-s", str(self.folder / name)])  # fmt: skip
+
+    def start_console(self) -> str:
+        """The address of a console that answers."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self._start("web", ["gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}",
+                            "--threads", "4"])  # fmt: skip
+        wait_until(lambda: _listens(port), seconds=60)
+        return f"http://127.0.0.1:{port}"
+
+    def _start(self, name: str, module: list[str]) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "config", "worker", "-P", "threads",
-                 "-c", str(threads), "-l", self.environment["LOG_LEVEL"], "-n", f"{name}@test",
-                 "--without-gossip", "--without-mingle"],
-                cwd=settings.BASE_DIR, env=self.environment, stdout=log, stderr=log,
-            )  # fmt: skip
+                [sys.executable, "-m", *module],
+                cwd=settings.BASE_DIR,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+            )
         self._processes.append(process)
         return process
 
@@ -134,6 +156,11 @@ def report(out: str) -> dict[str, Any]:
     """The last line of standard output."""
     told: dict[str, Any] = json.loads(out.strip().splitlines()[-1])
     return told
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float = 30) -> None:
