@@ -142,7 +142,8 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+# Only where a web server of its own serves them: collectstatic then copies them there.
+STATIC_ROOT = environment.text("STATIC_ROOT") or None
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Served straight from the apps: a clone needs no collectstatic before its first page.
 WHITENOISE_USE_FINDERS = True
@@ -247,6 +248,8 @@ CSRF_COOKIE_HTTPONLY = True
 # Behind a proxy that ends TLS and says so in X-Forwarded-Proto.
 HTTPS = environment.flag("HTTPS", default=False)
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+# Probes come from beside the process, without the proxy.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
@@ -272,6 +275,22 @@ AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "dashboard/locked_out.html"
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
+
+# --- Alerts ------------------------------------------------------------------------------------
+
+ALERT_EMAILS = environment.items("ALERT_EMAILS")
+ALERT_WEBHOOK_URL = environment.secret_url("ALERT_WEBHOOK_URL", schemes=("https", "http"))
+# Where messages link to: the console as its users reach it.
+CONSOLE_URL = environment.http_url("CONSOLE_URL", "") if environment.text("CONSOLE_URL") else ""
+EMAIL_HOST = environment.text("EMAIL_HOST", "localhost")
+EMAIL_PORT = environment.number("EMAIL_PORT", 25, least=1)
+EMAIL_HOST_USER = environment.text("EMAIL_HOST_USER")
+EMAIL_HOST_PASSWORD = environment.text("EMAIL_HOST_PASSWORD")
+EMAIL_USE_TLS = environment.flag("EMAIL_USE_TLS", default=False)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = environment.text("EMAIL_FROM", "neis-timetables@localhost")
+# Programs that read /metrics and /api/ show one of these.
+API_TOKENS = environment.items("API_TOKENS")
 
 # --- Console -----------------------------------------------------------------------------------
 

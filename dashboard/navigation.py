@@ -28,6 +28,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         ),
         _group(
             _("Plan"),
+            _entry(request, _("Alerts"), "notifications", "dashboard:alert-list", "view_alert"),
             _entry(
                 request, _("Jobs"), "event_repeat", "admin:collection_job_changelist", "view_job"
             ),

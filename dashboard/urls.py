@@ -13,4 +13,5 @@ urlpatterns = [
     path("", include("dashboard.coverage.urls")),
     path("", include("dashboard.timetables.urls")),
     path("", include("dashboard.exports.urls")),
+    path("", include("dashboard.alerts.urls")),
 ]

@@ -1,5 +1,13 @@
 """What is to be done and what is stored. Everything else can be lost."""
 
+from collection.models.alerts import (
+    Alert,
+    AlertEvent,
+    AlertKind,
+    AlertMessage,
+    Channel,
+    MessageState,
+)
 from collection.models.jobs import Dataset, Job, MissedPolicy, OverlapPolicy
 from collection.models.keys import ApiKeyState
 from collection.models.runs import (
@@ -34,9 +42,14 @@ __all__ = [
     "FINAL_RUN_STATES",
     "OPEN_FETCH_STATES",
     "OPEN_RUN_STATES",
+    "Alert",
+    "AlertEvent",
+    "AlertKind",
+    "AlertMessage",
     "ApiKeyState",
     "Attempt",
     "AttemptOutcome",
+    "Channel",
     "Dataset",
     "ErrorClass",
     "FetchState",
@@ -46,6 +59,7 @@ __all__ = [
     "Job",
     "Level",
     "ListIssueKind",
+    "MessageState",
     "MissedPolicy",
     "Office",
     "OverlapPolicy",
