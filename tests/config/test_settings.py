@@ -10,7 +10,7 @@ from django.conf import settings
 PRODUCTION = {
     "DATABASE_URL": "postgres://neis:hidden@127.0.0.1:1/neis",
     "REDIS_URL": "redis://127.0.0.1:1/0",
-    "SECRET_KEY": "Zk3v9QmX7pL2wR8tY4uB6nC1dF5gH0jS-aE_iOqWxVz3K7M9",
+    "SECRET_KEY": "Zk3v9QmX7pL2wR8tY4uB6nC1dF5gH0jS-aE_iOqWxVz3K7M9sT4v",
     "ALLOWED_HOSTS": "neis.example.kr",
     "HTTPS": "on",
     "NEIS_API_KEYS": "key-one",
