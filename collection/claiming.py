@@ -4,7 +4,7 @@ All times are the database's own: the clocks of workers are not trusted.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -30,6 +30,24 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class ListClaim:
+    """The same right for the fetch of a school list, of `offices` or of all."""
+
+    fetch_id: int
+    attempt: int
+    failures: int
+    run_id: int
+    offices: Sequence[str]
+
+
+AnyClaim = Claim | ListClaim
+
+
+class ClaimLost(Exception):
+    """Another worker has the fetch by now, or it was cancelled. Nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """An attempt that did not end well. `message` and `traceback` hold no key."""
 
@@ -41,16 +59,41 @@ class Failure:
 
 
 _CLAIM = """
-UPDATE collection_schoolfetch AS item
-   SET state = 'running', attempt = attempt + 1, claimed_at = now(), worker = %(worker)s,
-       task_id = %(task_id)s, lease_until = now() + make_interval(secs => %(lease)s)
-  FROM collection_run AS run, collection_school AS school
- WHERE item.id = %(fetch_id)s AND item.state = 'waiting'
-   AND (item.next_attempt_at IS NULL OR item.next_attempt_at <= now())
-   AND run.id = item.run_id AND run.state = 'running'
-   AND school.id = item.school_id
-RETURNING item.attempt, item.failures, run.id, school.id, school.office_id, school.code,
-          school.services, run.first_monday, run.weeks
+WITH claimed AS (
+    UPDATE collection_schoolfetch AS item
+       SET state = 'running', attempt = attempt + 1, claimed_at = now(), worker = %(worker)s,
+           task_id = %(task_id)s, lease_until = now() + make_interval(secs => %(lease)s)
+      FROM collection_run AS run
+     WHERE item.id = %(fetch_id)s AND item.state = 'waiting'
+       AND (item.next_attempt_at IS NULL OR item.next_attempt_at <= now())
+       AND run.id = item.run_id AND run.state = 'running'
+    RETURNING item.attempt, item.failures, item.school_id, run.id AS run_id, run.offices,
+              run.first_monday, run.weeks
+)
+SELECT attempt, failures, run_id, offices, school.id, school.office_id, school.code,
+       school.services, first_monday, weeks
+  FROM claimed LEFT JOIN collection_school AS school ON school.id = claimed.school_id
+"""
+
+_HOLD = """
+SELECT 1 FROM collection_schoolfetch
+ WHERE id = %(fetch_id)s AND attempt = %(attempt)s AND state = 'running' FOR UPDATE
+"""
+
+_FINISH_LIST = """
+WITH finished AS (
+    UPDATE collection_schoolfetch
+       SET state = 'succeeded', finished_at = now(), lease_until = NULL, next_attempt_at = NULL,
+           error_class = '', error_code = '', error_message = '',
+           requests = requests + %(requests)s, received = %(received)s, rejected = %(rejected)s,
+           stored = %(stored)s, unchanged = %(unchanged)s, removed = %(removed)s
+     WHERE id = %(fetch_id)s
+    RETURNING id, attempt, claimed_at, worker, task_id
+)
+INSERT INTO collection_attempt (fetch_id, number, outcome, started_at, finished_at, worker,
+       task_id, requests, error_class, error_code, error_message, traceback)
+SELECT id, attempt, 'succeeded', claimed_at, now(), worker, task_id, %(requests)s, '', '', '', ''
+  FROM finished
 """
 
 # `state` and `attempt` are the fence: a worker taken for dead that comes back changes nothing.
@@ -100,7 +143,7 @@ _LOST = "The worker did not report back within its lease: it was killed, or cut 
 
 def claim(
     fetch_id: int, *, worker: str, task_id: uuid.UUID | None, lease_seconds: float
-) -> Claim | None:
+) -> AnyClaim | None:
     """None when there is nothing to do: a duplicate, an early message, a run that is not on."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -115,7 +158,10 @@ def claim(
         row = cursor.fetchone()
     if row is None:
         return None
-    attempt, failures, run_id, school_id, office_code, school_code, services, first, weeks = row
+    attempt, failures, run_id, offices, school_id, *rest = row
+    if school_id is None:
+        return ListClaim(fetch_id, attempt, failures, run_id, offices)
+    office_code, school_code, services, first, weeks = rest
     return Claim(
         fetch_id=fetch_id,
         attempt=attempt,
@@ -129,8 +175,22 @@ def claim(
     )
 
 
+def hold(claim: ListClaim) -> None:
+    """Inside a transaction: until its end nobody can take the fetch. Raises ClaimLost."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HOLD, {"fetch_id": claim.fetch_id, "attempt": claim.attempt})
+        if cursor.fetchone() is None:
+            raise ClaimLost(f"Fetch {claim.fetch_id}, attempt {claim.attempt}")
+
+
+def finish_list(claim: ListClaim, *, requests: int, entries: Mapping[str, int]) -> None:
+    """Ends a fetch that is held; `entries` names received, rejected, stored, unchanged, removed."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FINISH_LIST, {"fetch_id": claim.fetch_id, "requests": requests, **entries})
+
+
 def retry_later(
-    claim: Claim, failure: Failure, *, after_seconds: float, counts: bool, published: bool
+    claim: AnyClaim, failure: Failure, *, after_seconds: float, counts: bool, published: bool
 ) -> bool:
     """`published`: a message for the next attempt is on its way. False when the claim was lost."""
     return _end_attempt(
@@ -144,7 +204,7 @@ def retry_later(
     )
 
 
-def fail(claim: Claim, failure: Failure) -> bool:
+def fail(claim: AnyClaim, failure: Failure) -> bool:
     return _end_attempt(
         claim,
         failure,
@@ -164,7 +224,7 @@ def expire_leases(*, most_failures: int) -> int:
 
 
 def _end_attempt(
-    claim: Claim,
+    claim: AnyClaim,
     failure: Failure,
     *,
     state: FetchState,

@@ -1,4 +1,4 @@
-"""One attempt at one school: claim, ask, normalise, store, or say what went wrong."""
+"""One attempt at one school, or at the list: claim, ask, store, or say what went wrong."""
 
 import logging
 import random
@@ -11,10 +11,11 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from collection import claiming, runs, storage, upstream
-from collection.claiming import Claim, Failure
+from collection import claiming, runs, school_list, storage, upstream
+from collection.claiming import AnyClaim, Claim, ClaimLost, Failure, ListClaim
+from collection.clock import database_now
 from collection.deciding import HoldRule
-from collection.models import ErrorClass, FetchState
+from collection.models import ErrorClass, FetchState, SchoolListSync
 from collection.neis import Answer, KeyMissing, Malformed, NeisError
 from collection.neis.redaction import Redactor
 from collection.normalising import Normalised, normalise
@@ -54,8 +55,8 @@ def fetch_school(fetch_id: int, *, worker: str, task_id: uuid.UUID | None) -> Ou
     # Asking takes seconds, storing milliseconds: others can use the connection in between.
     connection.close()
     try:
-        return _work(claim)
-    except storage.ClaimLost:
+        return _refresh_list(claim) if isinstance(claim, ListClaim) else _work(claim)
+    except ClaimLost:
         logger.info("Fetch %s has another owner by now; nothing was written.", fetch_id)
         return NOTHING_TO_DO
     except (OperationalError, InterfaceError) as error:
@@ -64,6 +65,25 @@ def fetch_school(fetch_id: int, *, worker: str, task_id: uuid.UUID | None) -> Ou
     except Exception as error:
         connection.close()
         return _settle(claim, error, traceback.format_exc())
+
+
+def _refresh_list(claim: ListClaim) -> Outcome:
+    deadline = time.monotonic() + settings.FETCH_DEADLINE_SECONDS
+    listing = school_list.ask(upstream.client(), offices=claim.offices, deadline=deadline)
+    now = database_now()
+    try:
+        school_list.store(
+            listing,
+            record=SchoolListSync(offices=list(claim.offices), started_at=now),
+            now=now,
+            least_share=settings.REFUSE_LIST_BELOW_SHARE,
+            claim=claim,
+        )
+    except school_list.ListRefused as error:
+        failure = Failure(ErrorClass.LIST_REFUSED, str(error), requests=listing.requests)
+        claiming.fail(claim, failure)
+        return Outcome(FetchState.FAILED, None, failure.message)
+    return Outcome(FetchState.SUCCEEDED)
 
 
 def _work(claim: Claim) -> Outcome:
@@ -123,7 +143,7 @@ def _store(claim: Claim, normalised: Normalised, *, service: str, requests: int)
     raise AssertionError
 
 
-def _settle(claim: Claim, error: Exception, trace: str) -> Outcome:
+def _settle(claim: AnyClaim, error: Exception, trace: str) -> Outcome:
     verdict = judge(
         error,
         attempt=claim.attempt,
@@ -142,7 +162,7 @@ def _settle(claim: Claim, error: Exception, trace: str) -> Outcome:
         return NOTHING_TO_DO
 
 
-def _carry_out(claim: Claim, failure: Failure, verdict: Verdict) -> Outcome:
+def _carry_out(claim: AnyClaim, failure: Failure, verdict: Verdict) -> Outcome:
     match verdict:
         case Retry(after_seconds, counts):
             soon = after_seconds <= MOST_COUNTDOWN_SECONDS
@@ -161,7 +181,7 @@ def _carry_out(claim: Claim, failure: Failure, verdict: Verdict) -> Outcome:
             return Outcome(FetchState.FAILED, None, failure.message)
 
 
-def _put_off_for_database(claim: Claim, error: Exception) -> Outcome:
+def _put_off_for_database(claim: AnyClaim, error: Exception) -> Outcome:
     failure = Failure(ErrorClass.DATABASE, type(error).__name__)
     verdict = Retry(settings.FETCH_RETRY_SECONDS, counts=False)
     try:

@@ -10,7 +10,8 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from collection import claiming, runs
+from collection import claiming, due, runs
+from collection.clock import database_now
 from collection.models import Heartbeat
 
 _LOCK_KEY = 7_305_003
@@ -30,23 +31,25 @@ SELECT %(window)s - count(*)
    AND NOT COALESCE({_OVERDUE}, false)
 """
 
+# In a CTE: as a subquery in FROM it may be run once for each row of the join, limit and all.
 _PUBLISH = f"""
-UPDATE collection_schoolfetch AS published
-   SET published_at = now()
-  FROM (
-    SELECT item.id, school.level
+WITH due AS MATERIALIZED (
+    SELECT item.id, COALESCE(school.level, 'list') AS kind
       FROM collection_schoolfetch AS item
       JOIN collection_run AS run ON run.id = item.run_id AND run.state = 'running'
-      JOIN collection_school AS school ON school.id = item.school_id
+      LEFT JOIN collection_school AS school ON school.id = item.school_id
      WHERE item.state = 'waiting'
        AND (item.next_attempt_at IS NULL OR item.next_attempt_at <= now())
        AND (item.published_at IS NULL OR {_OVERDUE})
      ORDER BY run.priority DESC, run.id, item.id
      LIMIT %(free)s
        FOR UPDATE OF item SKIP LOCKED
-  ) AS due
+)
+UPDATE collection_schoolfetch AS published
+   SET published_at = now()
+  FROM due
  WHERE published.id = due.id
-RETURNING due.id, due.level
+RETURNING due.id, due.kind
 """
 
 
@@ -59,7 +62,7 @@ class Pumped:
 
 
 Publish = Callable[[int, str], None]
-"""Sends the message of a fetch to the queue of its level."""
+"""Sends the message of a fetch to the queue of its kind: a school level, or "list"."""
 
 
 def pump(*, publish: Publish, queued: Callable[[], int], heartbeat: str = "") -> Pumped:
@@ -70,16 +73,17 @@ def pump(*, publish: Publish, queued: Callable[[], int], heartbeat: str = "") ->
     """
     if heartbeat:
         Heartbeat.objects.update_or_create(name=heartbeat, defaults={"seen_at": Now()})
+    due.settle(now=database_now())
     with transaction.atomic():
         if not _alone():
             return Pumped()
         expired = claiming.expire_leases(most_failures=settings.FETCH_MAX_FAILURES)
         resumed = runs.resume_due()
         finished = runs.finish_due()
-        due = _take_due(queued()) if _anything_waits() else []
-    for fetch_id, level in due:
-        publish(fetch_id, level)
-    return Pumped(len(due), expired, resumed, finished)
+        taken = _take_due(queued()) if _anything_waits() else []
+    for fetch_id, kind in taken:
+        publish(fetch_id, kind)
+    return Pumped(len(taken), expired, resumed, finished)
 
 
 def _alone() -> bool:

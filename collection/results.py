@@ -11,6 +11,8 @@ from collection.neis.redaction import Redactor
 
 logger = logging.getLogger(__name__)
 
+CLEANED_AT_ONCE = 5000
+
 
 class SafeDatabaseBackend(DatabaseBackend):  # type: ignore[misc]
     """Never raises when the database is away, and stores no key.
@@ -23,6 +25,19 @@ class SafeDatabaseBackend(DatabaseBackend):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._redact = Redactor(settings.NEIS_API_KEYS)
+
+    def cleanup(self) -> None:
+        """What has expired, in batches: a night's thousands would be one long transaction."""
+        if not self.expires:
+            return
+        for model in (self.TaskModel, self.GroupModel):
+            results = model._default_manager
+            while expired := list(
+                results.get_all_expired(self.expires)
+                .order_by("date_done")
+                .values_list("pk", flat=True)[:CLEANED_AT_ONCE]
+            ):
+                results.filter(pk__in=expired).delete()
 
     def encode_content(self, data: Any) -> tuple[str, str, str]:
         content_type, encoding, content = super().encode_content(data)

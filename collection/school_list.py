@@ -7,6 +7,8 @@ from typing import Any
 
 from django.db import transaction
 
+from collection import claiming
+from collection.claiming import ListClaim
 from collection.classifying import classify
 from collection.models import (
     ListIssueKind,
@@ -15,7 +17,7 @@ from collection.models import (
     SchoolListIssue,
     SchoolListSync,
 )
-from collection.neis import KeyMissing, NeisClient
+from collection.neis import KeyMissing, NeisClient, NeisError
 from collection.neis.answers import Row
 
 # A school that is missing from one complete list may be back in the next.
@@ -78,26 +80,77 @@ def read(rows: Iterable[Row]) -> Reading:
     return reading
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The rows of the whole list, or of that of `offices`."""
+
+    offices: Sequence[str]
+    rows: Sequence[Row]
+    requests: int
+
+
 def sync(
     client: NeisClient, *, offices: Sequence[str] = (), now: datetime, least_share: float
 ) -> SchoolListSync:
-    """Asks for the whole list, or for that of `offices`, and stores it in one transaction.
-
-    Raises ListRefused when fewer than `least_share` of the open schools are still there.
-    """
+    """Asks for the list and stores it. Raises ListRefused and the errors of NEIS."""
     record = SchoolListSync.objects.create(offices=list(offices), started_at=now)
+    listing = ask(client, offices=offices)
+    return store(listing, record=record, now=now, least_share=least_share)
+
+
+def ask(
+    client: NeisClient, *, offices: Sequence[str] = (), deadline: float | None = None
+) -> Listing:
+    """Raises the errors of NEIS, with the requests that were made until then."""
     rows: list[Row] = []
+    requests = 0
     for office in offices or ("",):
-        answer = client.schools(office)
+        try:
+            answer = client.schools(office, deadline=deadline)
+        except NeisError as error:
+            error.requests += requests
+            raise
+        requests += answer.requests
         if not answer.complete:
             raise KeyMissing(f"Without an API key NEIS gives {len(answer.rows)} of {answer.total}.")
         rows += answer.rows
-    reading = read(rows)
+    return Listing(offices, rows, requests)
+
+
+def store(
+    listing: Listing,
+    *,
+    record: SchoolListSync,
+    now: datetime,
+    least_share: float,
+    claim: ListClaim | None = None,
+) -> SchoolListSync:
+    """All of the list in one transaction, which also ends the fetch of `claim`.
+
+    Raises ListRefused when fewer than `least_share` of the open schools are still there, and
+    ClaimLost when the claim is no longer good; the list stays as it was.
+    """
+    reading = read(listing.rows)
     with transaction.atomic():
-        refusal = _store(record, reading, rows, offices, now, least_share)
+        if claim is not None:
+            claiming.hold(claim)
+        refusal = _store(record, reading, listing.rows, listing.offices, now, least_share)
+        if claim is not None and not refusal:
+            claiming.finish_list(claim, requests=listing.requests, entries=_entries(record))
     if refusal:
         raise ListRefused(refusal)
     return record
+
+
+def _entries(record: SchoolListSync) -> dict[str, int]:
+    """The list as a fetch counts: received = stored + unchanged + rejected."""
+    return {
+        "received": record.received,
+        "stored": record.added + record.changed,
+        "unchanged": record.unchanged,
+        "rejected": record.set_aside,
+        "removed": record.closed,
+    }
 
 
 def _store(
@@ -115,6 +168,7 @@ def _store(
     before = {(school.office_id, school.code): school for school in known}
     record.received, record.set_aside = len(rows), len(reading.issues)
     record.finished_at = now
+    record.save()
     _keep_issues(record, reading)
     record.message = _reason_to_refuse(before, reading, least_share)
     record.refused = bool(record.message)

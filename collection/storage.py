@@ -10,7 +10,7 @@ import orjson
 from django.db import connection, transaction
 from psycopg.types.json import Jsonb
 
-from collection.claiming import Claim
+from collection.claiming import Claim, ClaimLost
 from collection.deciding import Decision, HeldAnswer, HoldRule, StoredWeek, decide
 from collection.models import FetchState
 from collection.normalising import ENTRY_COLUMNS, Normalised, Week
@@ -87,10 +87,6 @@ _FOUND_SERVICE = """
 UPDATE collection_school SET services = array_prepend(%(service)s, array_remove(services, %(service)s))
  WHERE id = %(school_id)s AND services[1] <> %(service)s
 """
-
-
-class ClaimLost(Exception):
-    """Another worker has the fetch by now, or it was cancelled. Nothing was written."""
 
 
 @dataclass(slots=True)

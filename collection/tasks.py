@@ -5,7 +5,10 @@ from typing import Any
 
 from celery import Task, current_app, shared_task
 
-from collection import fetching, pumping
+from collection import due, fetching, pumping
+from collection.clock import database_now
+from collection.heartbeats import SCHEDULER
+from collection.schedulable import CLEAN_RESULTS, PUMP, START_DUE
 
 FETCH_QUEUES = "fetch."
 PUMP_SECONDS = 2
@@ -14,7 +17,7 @@ PUMP_SECONDS = 2
 # The ledger says who works on a fetch since when: Celery need not write it down a second time.
 @shared_task(bind=True, name="collection.fetch_school", max_retries=None, track_started=False)
 def fetch_school(self: "Task[Any, Any]", fetch_id: int) -> dict[str, Any]:
-    """One attempt at one school. Celery's own retry carries the next, when it is soon."""
+    """One attempt at one school, or at the school list. Celery's own retry carries the next, when it is soon."""
     outcome = fetching.fetch_school(
         fetch_id,
         worker=self.request.hostname or "",
@@ -29,13 +32,24 @@ class RetryLater(Exception):
     """The reason that Celery keeps beside a retry."""
 
 
-@shared_task(name="collection.pump", ignore_result=True)
+@shared_task(name=PUMP, ignore_result=True)
 def pump() -> None:
-    pumping.pump(publish=publish, queued=queued, heartbeat="scheduler")
+    pumping.pump(publish=publish, queued=queued, heartbeat=SCHEDULER)
 
 
-def publish(fetch_id: int, level: str) -> None:
-    fetch_school.apply_async(args=(fetch_id,), queue=f"{FETCH_QUEUES}{level}")
+@shared_task(name=START_DUE)
+def start_due(job: int) -> dict[str, list[int]]:
+    """Beat says that a job is due; whether it is, its row and its schedule tell."""
+    return {"runs": [run.pk for run in due.settle(now=database_now(), jobs=[job])]}
+
+
+@shared_task(name=CLEAN_RESULTS)
+def clean_results() -> None:
+    current_app.backend.cleanup()
+
+
+def publish(fetch_id: int, kind: str) -> None:
+    fetch_school.apply_async(args=(fetch_id,), queue=f"{FETCH_QUEUES}{kind}")
 
 
 def queued() -> int:

@@ -177,6 +177,7 @@ class ErrorClass(models.TextChoices):
     KEY_MISSING = "key_missing", _("There is no API key")
     KEY_SPENT = "key_spent", _("The daily limit is spent")
     KEY_REFUSED = "key_refused", _("NEIS refuses the API key")
+    LIST_REFUSED = "list_refused", _("The school list lost too many schools")
     DATABASE = "database", _("The database was away")
     LOST = "lost", _("The worker was lost")
     BUG = "bug", _("Fault in the program")

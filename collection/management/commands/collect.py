@@ -3,7 +3,8 @@
 import json
 import sys
 import time
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import date
 from typing import Any, NoReturn
 
 from django.conf import settings
@@ -13,14 +14,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from kombu.exceptions import OperationalError as BrokerError
 
-from collection import pumping, runs, tasks
+from collection import heartbeats, pumping, runs, tasks
 from collection.management import arguments, progress
 from collection.management.keys import say_that_keys_are_missing
-from collection.models import FINAL_RUN_STATES, FetchState, Heartbeat, Job, Run, RunState, Trigger
-from collection.planning import first_monday_at
+from collection.models import FINAL_RUN_STATES, FetchState, Job, Run, RunState, Trigger
 
 SUCCESS, BAD_ARGUMENTS, ENDED_WITH_FAILURES, STOPPED_FOLLOWING = 0, 2, 3, 130
-_SCHEDULER_SILENT_AFTER = timedelta(seconds=60)
 _LOOK_EVERY_SECONDS = 1.0
 
 
@@ -88,29 +87,29 @@ class Command(BaseCommand):
             names = ", ".join(Job.objects.values_list("name", flat=True)) or "–"
             message = _("There is no job %(job)r. There are: %(names)s")
             self._refuse(message % {"job": job, "names": names})
-        job_offices = template.offices.values_list("code", flat=True) if template.pk else []
-        plan = runs.Plan(
-            first_monday=first or first_monday_at(now, offset=template.window_offset),
-            weeks=weeks or template.window_weeks,
-            levels=level or template.levels,
-            offices=office or list(job_offices),
+        plan = runs.plan_of(template, now)
+        plan = replace(
+            plan,
+            first_monday=first or plan.first_monday,
+            weeks=weeks or plan.weeks,
+            levels=level or plan.levels,
+            offices=office or plan.offices,
             schools=school,
-            priority=template.priority,
         )
         try:
-            return runs.start(
-                plan, trigger=Trigger.MANUAL, now=now, job=template if template.pk else None
-            )
+            if template.pk:
+                return runs.start_of_job(template, plan, trigger=Trigger.MANUAL, now=now)
+            return runs.start(plan, trigger=Trigger.MANUAL, now=now)
         except runs.NoSchools:
             self._refuse(_("No school matches. “python manage.py sync_schools” fetches the list."))
+        except runs.AlreadyOpen as error:
+            follow = _("Follow it: python manage.py collect --follow %(run)s")
+            self._refuse(f"{error} {follow % {'run': error.run.pk}}")
 
     def _warn_of_silence(self) -> None:
         if not tasks.workers():
             self.stderr.write(_("No worker answers. Start one: celery -A config worker -P threads"))
-        seen = Heartbeat.objects.filter(
-            name="scheduler", seen_at__gt=timezone.now() - _SCHEDULER_SILENT_AFTER
-        )
-        if not seen.exists():
+        if heartbeats.is_silent(heartbeats.SCHEDULER):
             self.stderr.write(
                 _(
                     "No scheduler is at work. While this command follows, it does its part; "
