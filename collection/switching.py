@@ -45,7 +45,7 @@ def set_schedule(
     """
     with transaction.atomic():
         job = Job.objects.select_for_update(of=("self",), no_key=True).get(pk=job.pk)
-        task = job.periodic_task or PeriodicTask(name=f"collection.job.{job.pk}")
+        task = job.periodic_task or PeriodicTask(name=_name_of_task(job.pk))
         task.task, task.queue = START_DUE, "control"
         task.kwargs = f'{{"job": {job.pk}}}'
         task.crontab = task.interval = task.solar = task.clocked = None
@@ -67,6 +67,17 @@ def remove_schedule(job: Job) -> None:
     if job.periodic_task is not None:
         job.periodic_task.delete()
         job.periodic_task = None
+
+
+def forget_deleted(job_id: int) -> None:
+    """A job that was deleted leaves its periodic task behind, which has nothing to start."""
+    if not Job.objects.filter(pk=job_id).exists():
+        for task in PeriodicTask.objects.filter(name=_name_of_task(job_id)):
+            task.delete()
+
+
+def _name_of_task(job_id: int) -> str:
+    return f"collection.job.{job_id}"
 
 
 def _same_crontab(row: CrontabSchedule) -> CrontabSchedule:

@@ -5,7 +5,7 @@ from typing import Any
 
 from celery import Task, current_app, shared_task
 
-from collection import due, fetching, pumping
+from collection import due, fetching, pumping, switching
 from collection.clock import database_now
 from collection.heartbeats import SCHEDULER
 from collection.schedulable import CLEAN_RESULTS, PUMP, START_DUE
@@ -40,6 +40,7 @@ def pump() -> None:
 @shared_task(name=START_DUE)
 def start_due(job: int) -> dict[str, list[int]]:
     """Beat says that a job is due; whether it is, its row and its schedule tell."""
+    switching.forget_deleted(job)
     return {"runs": [run.pk for run in due.settle(now=database_now(), jobs=[job])]}
 
 

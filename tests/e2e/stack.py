@@ -66,15 +66,17 @@ class Stack:
             **self.settings,
         }
 
-    def start_worker(self, name: str = "worker", threads: int = 8) -> subprocess.Popen[bytes]:
-        return self._start(name, ["celery", "-A", "config", "worker", "-P", "threads",
+    def start_worker(
+        self, name: str = "worker", threads: int = 8, pool: str = "threads"
+    ) -> subprocess.Popen[bytes]:
+        return self._start(name, ["celery", "-A", "config", "worker", "-P", pool,
                                   "-c", str(threads), "-l", self.environment["LOG_LEVEL"],
                                   "-n", f"{name}@test", "--without-gossip",
                                   "--without-mingle"])  # fmt: skip
 
     def start_scheduler(self, name: str = "beat") -> subprocess.Popen[bytes]:
-        return self._start(name, ["celery", "-A", "config", "beat", "-l", "INFO", "--pidfile", "",
-                                  "-s", str(self.folder / name)])  # fmt: skip
+        return self._start(name, ["celery", "-A", "config", "beat", "-l", "INFO",
+                                  "--pidfile", ""])  # fmt: skip
 
     def start_console(self) -> str:
         """The address of a console that answers."""
@@ -85,6 +87,15 @@ class Stack:
                             "--threads", "4"])  # fmt: skip
         wait_until(lambda: _listens(port), seconds=60)
         return f"http://127.0.0.1:{port}"
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text()
+
+    def stop_redis(self) -> None:
+        self._redis_server.stop()
+
+    def start_redis(self) -> None:
+        self._redis_server.start()
 
     def _start(self, name: str, module: list[str]) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab") as log:
