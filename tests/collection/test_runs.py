@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, connection
 from django.utils import timezone
+from pytest_django import Settings
 
 from collection import claiming, keys, partitions, runs, storage
 from collection.claiming import Failure
 from collection.deciding import HoldRule
 from collection.models import (
     ApiKeyState,
+    Dataset,
     ErrorClass,
     FetchState,
     Job,
@@ -336,6 +338,105 @@ def test_fetch_is_cancelled_or_stored_and_never_both_when_it_happens_at_once(num
     assert stored + cancelled == 10
     assert run.fetches.filter(state=EMPTY).count() == stored
     assert run.fetches.filter(state=CANCELLED).count() == cancelled
+
+
+# Retries
+
+
+@pytest.fixture
+def key(settings: Settings) -> None:
+    settings.NEIS_API_KEYS = ("key",)
+
+
+def retry(**selection: Any) -> list[Run]:
+    return runs.retry(SchoolFetch.objects.filter(**selection), now=NOW, started_by=None)
+
+
+@pytest.mark.usefixtures("key")
+def test_failed_fetches_alone_are_retried_and_once_when_a_run_is(admin_user: Any) -> None:
+    job = Job.objects.create(name="job")
+    run = make_run(job=job, weeks=2, priority=8, most_at_once=4, levels=["high"])
+    with_fetches(run, FAILED, FAILED, SUCCEEDED, EMPTY, HELD, CANCELLED, WAITING)
+    fetches = SchoolFetch.objects.filter(run=run)
+    assert runs.retryable(fetches).count() == 2
+
+    (again,) = runs.retry(fetches, now=NOW, started_by=admin_user)
+
+    assert (again.job, again.retry_of, again.started_by) == (job, run, admin_user)
+    assert (again.trigger, again.state) == (Trigger.RETRY, RunState.RUNNING)
+    assert (again.first_monday, again.weeks, again.due_at) == (MONDAY, 2, None)
+    assert (again.priority, again.most_at_once, again.levels) == (8, 4, ["high"])
+    assert set(again.fetches.values_list("school", "state")) == {
+        (fetch.school_id, WAITING) for fetch in fetches.filter(state=FAILED)
+    }
+    for fetch in fetches.select_related("retried_by"):
+        by = fetch.retried_by
+        assert (by and (by.run, by.school_id)) == (
+            (again, fetch.school_id) if fetch.state == FAILED else None
+        )
+    assert runs.retry(fetches, now=NOW, started_by=None) == []
+
+
+@pytest.mark.usefixtures("key")
+def test_each_job_and_window_has_a_run_of_its_own_when_a_search_result_is_retried() -> None:
+    job, school = Job.objects.create(name="job"), make_school()
+    next_week = MONDAY + timedelta(weeks=1)
+    first, second = make_run(job=job), make_run(job=job)
+    later, of_nobody = make_run(job=job, first_monday=next_week), make_run()
+    old = [
+        make_fetch(school, run, state=FAILED, error_class=ErrorClass.TIMED_OUT)
+        for run in (first, second, later, of_nobody)
+    ]
+
+    started = retry(error_class=ErrorClass.TIMED_OUT)
+
+    assert {(run.job, run.first_monday, run.retry_of) for run in started} == {
+        (job, MONDAY, second),
+        (job, next_week, later),
+        (None, MONDAY, of_nobody),
+    }
+    by = list(
+        SchoolFetch.objects.filter(pk__in=[fetch.pk for fetch in old])
+        .order_by("pk")
+        .values_list("retried_by__run__retry_of", flat=True)
+    )
+    assert by == [second.pk, second.pk, later.pk, of_nobody.pk]
+    assert [run.fetches.count() for run in started] == [1, 1, 1]
+
+
+@pytest.mark.usefixtures("key")
+def test_failed_school_list_is_retried() -> None:
+    run = make_run(dataset=Dataset.SCHOOL_LIST, offices=["B10"])
+    old = SchoolFetch.objects.create(run=run, state=FAILED)
+
+    (again,) = retry(run=run)
+
+    old.refresh_from_db()
+    assert (again.dataset, again.offices) == (Dataset.SCHOOL_LIST, ["B10"])
+    assert old.retried_by == again.fetches.get(school=None)
+
+
+@pytest.mark.usefixtures("key")
+@pytest.mark.django_db(transaction=True)
+def test_fetches_are_retried_once_when_it_is_asked_for_many_times_at_once() -> None:
+    run = make_run()
+    with_fetches(run, *[FAILED] * 5)
+
+    started = ledger.at_once(lambda _: len(retry(run=run)), times=6)
+
+    assert sum(started) == 1
+    assert SchoolFetch.objects.filter(state=WAITING).count() == 5
+
+
+def test_nothing_is_retried_when_there_is_no_key(settings: Settings) -> None:
+    settings.NEIS_API_KEYS = ()
+    run = make_run()
+    with_fetches(run, FAILED)
+
+    with pytest.raises(runs.NoKey):
+        retry(run=run)
+
+    assert Run.objects.get() == run
 
 
 # Totals

@@ -7,16 +7,22 @@ from typing import Any
 
 import pytest
 
-from collection import school_list
+from collection import claiming, runs, school_list
+from collection.claiming import ClaimLost, ListClaim
 from collection.models import (
+    AttemptOutcome,
+    Dataset,
+    FetchState,
     ListIssueKind,
     Office,
     School,
+    SchoolFetch,
     SchoolListIssue,
     SchoolListSync,
 )
 from collection.neis import Keys, NeisClient, ServerFault
-from collection.school_list import ListRefused
+from collection.school_list import Listing, ListRefused
+from tests.collection.ledger import make_run
 from tests.collection.neis.server import Asked, reply, serving
 from tests.collection.rows import NO_DATA, Row, page, result, school
 
@@ -345,3 +351,67 @@ def test_services_are_those_of_the_new_kind_when_it_changes(sync: Sync) -> None:
     found = School.objects.get()
     assert (found.level, found.services) == ("middle", ["misTimetable"])
     assert counts(record) == {"received": 1, "changed": 1}
+
+
+# As the fetch of a run
+
+
+def claim_list() -> ListClaim:
+    fetch = SchoolFetch.objects.create(run=make_run(dataset=Dataset.SCHOOL_LIST))
+    claim = claiming.claim(fetch.pk, worker="worker@here", task_id=None, lease_seconds=60)
+    assert isinstance(claim, ListClaim)
+    return claim
+
+
+def store(rows: Sequence[Row], claim: ListClaim, *, least_share: float = 0.0) -> None:
+    school_list.store(
+        Listing(offices=(), rows=rows, requests=2),
+        record=SchoolListSync(offices=[], started_at=NOW),
+        now=NOW,
+        least_share=least_share,
+        claim=claim,
+    )
+
+
+def test_fetch_ends_with_the_list_and_counts_its_rows_when_it_is_stored(sync: Sync) -> None:
+    sync([school("1"), school("2")])
+    claim = claim_list()
+
+    store([school("1"), school("2", SCHUL_NM="새 이름"), school("3"), school("")], claim)
+
+    fetch = SchoolFetch.objects.get(pk=claim.fetch_id)
+    assert (fetch.state, fetch.requests, fetch.lease_until) == (FetchState.SUCCEEDED, 2, None)
+    assert (fetch.received, fetch.stored, fetch.unchanged, fetch.rejected) == (4, 2, 1, 1)
+    assert fetch.attempts.get().outcome == AttemptOutcome.SUCCEEDED
+    assert School.objects.count() == 3
+
+
+@pytest.mark.parametrize("lost", ["other attempt", "cancelled"])
+def test_nothing_is_written_when_the_claim_is_lost(lost: str) -> None:
+    claim = claim_list()
+    fetch = SchoolFetch.objects.filter(pk=claim.fetch_id)
+    if lost == "cancelled":
+        runs.cancel(claim.run_id)
+    else:
+        fetch.update(attempt=claim.attempt + 1)
+    before = fetch.values().get()
+
+    with pytest.raises(ClaimLost):
+        store([school("1")], claim)
+
+    assert fetch.values().get() == before
+    assert not School.objects.exists()
+    assert not SchoolListSync.objects.exists()
+
+
+def test_refusal_is_kept_and_the_fetch_stays_with_its_worker_when_too_many_are_missing(
+    sync: Sync,
+) -> None:
+    sync([school("1"), school("2")])
+    claim = claim_list()
+
+    with pytest.raises(ListRefused):
+        store([school("1")], claim, least_share=0.95)
+
+    assert SchoolListSync.objects.latest("id").refused
+    assert SchoolFetch.objects.get(pk=claim.fetch_id).state == FetchState.RUNNING
