@@ -16,7 +16,7 @@ from collection.own_connection import unpooled
 
 logger = logging.getLogger(__name__)
 
-_LOCK_KEY = 7_305_004
+_LOCK_KEY = 7_305_010
 _STANDBY_SECONDS = 5.0
 _LOOK_EVERY_SECONDS = 1.0
 
