@@ -11,12 +11,14 @@ from django_celery_beat.models import PeriodicTask
 PUMP = "collection.pump"
 START_DUE = "collection.start_due"
 CLEAN_RESULTS = "collection.clean_results"
+SEND_ALERTS = "collection.send_alerts"
 
 # Name of the task to names and types of its arguments, all of them required.
 TASKS: Mapping[str, Mapping[str, type]] = {
     PUMP: {},
     START_DUE: {"job": int},
     CLEAN_RESULTS: {},
+    SEND_ALERTS: {},
 }
 CONTROL_QUEUE = "control"
 

@@ -6,9 +6,11 @@ from typing import Any
 from celery import Task, current_app, shared_task
 
 from collection import due, fetching, pumping, switching
+from collection.alerting import noticing
+from collection.alerting.channels import configured
 from collection.clock import database_now
 from collection.heartbeats import SCHEDULER
-from collection.schedulable import CLEAN_RESULTS, PUMP, START_DUE
+from collection.schedulable import CLEAN_RESULTS, PUMP, SEND_ALERTS, START_DUE
 
 FETCH_QUEUES = "fetch."
 PUMP_SECONDS = 2
@@ -47,6 +49,11 @@ def start_due(job: int) -> dict[str, list[int]]:
 @shared_task(name=CLEAN_RESULTS)
 def clean_results() -> None:
     current_app.backend.cleanup()
+
+
+@shared_task(name=SEND_ALERTS, ignore_result=True)
+def send_alerts() -> None:
+    noticing.notice_and_send(now=database_now(), channels=configured())
 
 
 def publish(fetch_id: int, kind: str) -> None:

@@ -1,6 +1,9 @@
 """Does the scheduler's part while the scheduler is silent: a thread of every worker for control."""
 
 import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Any
 
@@ -16,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_SECONDS = 5.0
 _STOP_SECONDS = 5.0
+_ALERT_EVERY_SECONDS = 30.0
 
 
 class Watcher(StartStopStep):
@@ -47,9 +51,14 @@ def watch(stop: Event) -> None:
     """Until `stop` is set. Outages of the database and the broker are waited out."""
     connections[DEFAULT_DB_ALIAS] = unpooled()
     silent = False
+    alerted_at = -_ALERT_EVERY_SECONDS
     try:
         while not stop.wait(tasks.PUMP_SECONDS if silent else _LOOK_EVERY_SECONDS):
             silent = _look(was_silent=silent)
+            if silent and time.monotonic() - alerted_at >= _ALERT_EVERY_SECONDS:
+                alerted_at = time.monotonic()
+                with _outlasting():
+                    tasks.send_alerts()
     finally:
         connections[DEFAULT_DB_ALIAS].close()
 
@@ -57,12 +66,19 @@ def watch(stop: Event) -> None:
 def _look(*, was_silent: bool) -> bool:
     """Whether the scheduler is silent; if so, one stroke of the pump."""
     silent = was_silent
-    try:
+    with _outlasting():
         silent = heartbeats.is_silent(heartbeats.SCHEDULER)
         if silent != was_silent:
             _say(silent)
         if silent:
             pumping.pump(publish=tasks.publish, queued=tasks.queued, heartbeat=heartbeats.WATCHER)
+    return silent
+
+
+@contextmanager
+def _outlasting() -> Iterator[None]:
+    try:
+        yield
     except (DatabaseError, InterfaceError) as error:
         connections[DEFAULT_DB_ALIAS].close()
         logger.warning("The watcher waits for the database: %s", type(error).__name__)
@@ -70,7 +86,6 @@ def _look(*, was_silent: bool) -> bool:
         logger.warning("The watcher waits for the broker: %s", type(error).__name__)
     except Exception:
         logger.exception("The watcher could not do the scheduler's part.")
-    return silent
 
 
 def _say(silent: bool) -> None:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from collection.alerting.channels import configured
-from collection.alerting.watching import ask_for_test
+from collection.alerting.noticing import ask_for_test
 from collection.models import Alert
 from dashboard.pages import render_fragment, render_page, requires
 

@@ -5,10 +5,33 @@ from django.conf import settings
 from django.db import migrations, models
 
 
+NAME = "collection.send_alerts"
+
+
+def add(apps, schema_editor):
+    interval, _ = apps.get_model("django_celery_beat", "IntervalSchedule").objects.get_or_create(
+        every=30, period="seconds"
+    )
+    apps.get_model("django_celery_beat", "PeriodicTask").objects.get_or_create(
+        name=NAME,
+        defaults={
+            "task": NAME,
+            "interval": interval,
+            "queue": "control",
+            "expire_seconds": 60,
+            "description": "Notices what needs somebody, and sends the messages.",
+        },
+    )
+
+
+def remove(apps, schema_editor):
+    apps.get_model("django_celery_beat", "PeriodicTask").objects.filter(name=NAME).delete()
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('collection', '0004_console'),
+        ('collection', '0005_seed_jobs'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -19,7 +42,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('kind', models.CharField(choices=[('failures', 'Schools failed'), ('late', 'A run is late'), ('missed', 'A due time passed without a run'), ('quota', 'The daily limit of every key is spent'), ('keys', 'NEIS refuses every key'), ('guard', 'Too many schools would lose what is stored'), ('held', 'Held weeks wait for a decision'), ('outage', 'NEIS is down'), ('stalled', 'Work is due and nothing moves'), ('scheduler', 'The scheduler is silent'), ('test', 'A test')], max_length=10, verbose_name='kind')),
                 ('subject', models.CharField(max_length=100, verbose_name='subject')),
-                ('error_class', models.CharField(blank=True, choices=[('timed_out', 'No answer in time'), ('connection_failed', 'Connection failed'), ('server_fault', 'NEIS reports a fault of its own'), ('throttled', 'NEIS asks to slow down'), ('malformed', 'The answer is not what NEIS sends'), ('incomplete', 'The answer has gaps'), ('transient', 'Unknown answer of NEIS'), ('deadline', 'The time for the school was over'), ('bad_request', 'NEIS refuses the request'), ('key_missing', 'There is no API key'), ('key_spent', 'The daily limit is spent'), ('key_refused', 'NEIS refuses the API key'), ('database', 'The database was away'), ('lost', 'The worker was lost'), ('bug', 'Fault in the program')], max_length=20, verbose_name='class of error')),
+                ('error_class', models.CharField(blank=True, choices=[('timed_out', 'No answer in time'), ('connection_failed', 'Connection failed'), ('server_fault', 'NEIS reports a fault of its own'), ('throttled', 'NEIS asks to slow down'), ('malformed', 'The answer is not what NEIS sends'), ('incomplete', 'The answer has gaps'), ('transient', 'Unknown answer of NEIS'), ('deadline', 'The time for the school was over'), ('bad_request', 'NEIS refuses the request'), ('key_missing', 'There is no API key'), ('key_spent', 'The daily limit is spent'), ('key_refused', 'NEIS refuses the API key'), ('list_refused', 'The school list lost too many schools'), ('database', 'The database was away'), ('lost', 'The worker was lost'), ('bug', 'Fault in the program')], max_length=20, verbose_name='class of error')),
                 ('count', models.PositiveIntegerField(default=0, verbose_name='number')),
                 ('of', models.PositiveIntegerField(default=0, verbose_name='of')),
                 ('since', models.DateTimeField(null=True, verbose_name='since')),
@@ -67,4 +90,5 @@ class Migration(migrations.Migration):
             model_name='alertmessage',
             constraint=models.UniqueConstraint(fields=('alert', 'event', 'channel'), name='message_once_by_each_channel'),
         ),
+        migrations.RunPython(add, remove),
     ]

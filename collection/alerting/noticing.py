@@ -12,7 +12,7 @@ from collection.models import Alert, AlertEvent, AlertKind, AlertMessage
 _LOCK_KEY = 7_305_004
 
 
-def watch(*, now: datetime, channels: delivering.Channels) -> None:
+def notice_and_send(*, now: datetime, channels: delivering.Channels) -> None:
     """Safe to call anywhere, any number of times: one caller notices, each message has one sender."""
     with transaction.atomic():
         if _alone():

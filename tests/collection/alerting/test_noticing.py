@@ -14,7 +14,7 @@ from django.core import mail
 from django.utils import timezone
 
 from collection.alerting import delivering
-from collection.alerting.watching import ask_for_test, watch
+from collection.alerting.noticing import ask_for_test, notice_and_send
 from collection.models import (
     Alert,
     AlertKind,
@@ -103,12 +103,12 @@ def test_failures_are_told_once_for_each_class_and_again_when_they_were_retried(
     now = timezone.now()
 
     for second in range(3):
-        watch(now=now + timedelta(seconds=second), channels=_channels(receiver))
+        notice_and_send(now=now + timedelta(seconds=second), channels=_channels(receiver))
     assert len(receiver.texts) == 1
     assert receiver.texts[0].startswith(f"*고등학교 #{run.pk}: ")
     later = make_fetch(make_school("again"), make_run())
     SchoolFetch.objects.filter(state=FetchState.FAILED).update(retried_by=later)
-    watch(now=now + timedelta(minutes=1), channels=_channels(receiver))
+    notice_and_send(now=now + timedelta(minutes=1), channels=_channels(receiver))
 
     assert len(receiver.texts) == 2
     alert = Alert.objects.get()
@@ -120,7 +120,7 @@ def test_failures_are_told_once_for_each_class_and_again_when_they_were_retried(
 def test_failures_below_the_threshold_of_the_job_are_not_told(receiver: Receiver) -> None:
     _run(_job(alert_above_percent=50), states={FetchState.SUCCEEDED: 3, FetchState.FAILED: 2})
     _run(_job(name="silent", alert=False), states={FetchState.FAILED: 2})
-    watch(now=timezone.now(), channels=_channels(receiver))
+    notice_and_send(now=timezone.now(), channels=_channels(receiver))
     assert not Alert.objects.exists()
 
 
@@ -170,10 +170,10 @@ def _scheduler(now: datetime) -> None:
 )
 def test_alert_is_opened_when(make: object, kind: AlertKind, receiver: Receiver) -> None:
     now = timezone.now()
-    watch(now=now, channels=_channels(receiver))
+    notice_and_send(now=now, channels=_channels(receiver))
     assert receiver.texts == []
     make(now)  # type: ignore[operator]
-    watch(now=now, channels=_channels(receiver))
+    notice_and_send(now=now, channels=_channels(receiver))
     assert Alert.objects.get().kind == kind
     assert len(receiver.texts) == 1
 
@@ -182,10 +182,10 @@ def test_message_is_sent_again_when_it_was_refused_and_names_no_address() -> Non
     now = timezone.now()
     with receiving(500, 200) as receiver:
         ask_for_test(now=now, channels=_channels(receiver), user_id=None)
-        watch(now=now, channels=_channels(receiver))
+        notice_and_send(now=now, channels=_channels(receiver))
         waiting = AlertMessage.objects.get()
         assert (waiting.state, waiting.error) == (MessageState.WAITING, "HTTP 500")
-        watch(now=now + timedelta(minutes=2), channels=_channels(receiver))
+        notice_and_send(now=now + timedelta(minutes=2), channels=_channels(receiver))
     sent = AlertMessage.objects.get()
     assert (sent.state, sent.tries, sent.error) == (MessageState.SENT, 2, "")
     assert len(receiver.texts) == 2
@@ -196,7 +196,7 @@ def test_message_is_given_up_when_it_is_refused_too_often() -> None:
     with receiving(*[500] * 9) as receiver:
         ask_for_test(now=now, channels=_channels(receiver), user_id=None)
         for hour in range(9):
-            watch(now=now + timedelta(hours=hour), channels=_channels(receiver))
+            notice_and_send(now=now + timedelta(hours=hour), channels=_channels(receiver))
     assert AlertMessage.objects.get().state == MessageState.FAILED
     assert len(receiver.texts) == delivering.MOST_TRIES
 
@@ -207,8 +207,8 @@ def test_message_is_sent_once_when_many_watch_at_once(
 ) -> None:
     now = timezone.now()
     Heartbeat.objects.create(name="scheduler", seen_at=now - timedelta(minutes=3))
-    at_once(lambda number: watch(now=now, channels=_channels(receiver)), times=6)
-    watch(now=now, channels=_channels(receiver))
+    at_once(lambda number: notice_and_send(now=now, channels=_channels(receiver)), times=6)
+    notice_and_send(now=now, channels=_channels(receiver))
     assert len(receiver.texts) == 1
 
 
@@ -216,5 +216,5 @@ def test_email_goes_to_all_recipients(settings: Any) -> None:
     now = timezone.now()
     channels = {Channel.EMAIL: delivering.by_email(["one@example.kr", "two@example.kr"])}
     ask_for_test(now=now, channels=channels, user_id=None)
-    watch(now=now, channels=channels)
+    notice_and_send(now=now, channels=channels)
     assert [message.to for message in mail.outbox] == [["one@example.kr", "two@example.kr"]]
