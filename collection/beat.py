@@ -7,8 +7,10 @@ import logging
 import time
 from typing import Any
 
+from celery.schedules import ParseException
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, InterfaceError, connection
+from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from collection import schedulable
@@ -44,13 +46,8 @@ class OneScheduler(DatabaseScheduler):  # type: ignore[misc]
             return _STANDBY_SECONDS
         return seconds
 
-    def apply_entry(self, entry: Any, producer: Any = None) -> None:
-        try:
-            schedulable.check(entry.model)
-        except ValidationError as error:
-            logger.error("%s (%s) is not sent: %s", entry.name, entry.task, error.message_dict)
-            return
-        super().apply_entry(entry, producer=producer)
+    def enabled_models(self) -> list[PeriodicTask]:
+        return [task for task in super().enabled_models() if _may_be_sent(task)]
 
     def close(self) -> None:
         try:
@@ -73,6 +70,20 @@ class OneScheduler(DatabaseScheduler):  # type: ignore[misc]
         self._dirty.clear()
         self._heap = None
         self._initial_read = True
+
+
+def _may_be_sent(task: PeriodicTask) -> bool:
+    """A row that can't be read would end beat, and every other task with it."""
+    try:
+        schedulable.check(task)
+        task.schedule  # noqa: B018
+    except ValidationError as error:
+        logger.error("%s (%s) is not sent: %s", task.name, task.task, error.message_dict)
+    except (ValueError, ParseException) as error:
+        logger.error("%s (%s) can't be read: %s", task.name, task.task, error)
+    else:
+        return True
+    return False
 
 
 class _SessionLock:

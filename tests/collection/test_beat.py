@@ -8,7 +8,7 @@ import pytest
 from celery import current_app
 from django.core.exceptions import ValidationError
 from django.db import connection
-from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask, PeriodicTasks
 
 from collection import schedulable
 from collection.beat import OneScheduler
@@ -113,17 +113,22 @@ def test_periodic_task_is_allowed_or_refused_when_it_is(
             schedulable.check(task)
 
 
-def test_foreign_task_is_not_sent_and_the_others_are_when_both_are_due(
+def test_foreign_and_unreadable_tasks_are_not_sent_and_the_others_are_when_all_are_due(
     schedulers: list[Recorder], caplog: pytest.LogCaptureFixture
 ) -> None:
     make_task("foreign", "os.system")
+    for number, minute in enumerate(["nonsense", "1-", "*/"]):
+        crontab = CrontabSchedule.objects.create(minute=minute)
+        PeriodicTask.objects.create(
+            name=f"unreadable {number}", task=schedulable.PUMP, crontab=crontab
+        )
     make_task()
     PeriodicTasks.update_changed()
 
     with caplog.at_level(logging.ERROR):
         assert sent(schedulers[0]) == ["pump"]
 
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert [record.levelname for record in caplog.records] == ["ERROR"] * 4
 
 
 def test_every_allowed_task_exists() -> None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
@@ -123,7 +124,7 @@ def test_missed_due_times_are_made_up_for_or_skipped_when_everything_was_killed(
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
-def test_work_goes_on_when_no_scheduler_is_there_and_the_broker_goes_away(
+def test_work_goes_on_when_no_scheduler_is_there_and_database_and_broker_go_away(
     stack: stacks.Stack, pool: str
 ) -> None:
     make_school()
@@ -132,6 +133,11 @@ def test_work_goes_on_when_no_scheduler_is_there_and_the_broker_goes_away(
     wait_until(lambda: job.runs.filter(state=RunState.COMPLETED).exists(), seconds=60)
     assert Heartbeat.objects.get().name == "watcher"
 
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        )
     stack.stop_redis()
     known = len(due_times(job))
     wait_until(lambda: len(due_times(job)) >= known + 2, seconds=60)
