@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo up test bench check format requirements
+.PHONY: demo up test bench check audit format requirements
 
 demo: $(VENV)/.installed
 	$(RUN) manage.py demo
@@ -24,6 +24,9 @@ check: $(VENV)/.installed-dev
 	$(VENV)/bin/lint-imports
 	$(RUN) manage.py services start
 	$(RUN) manage.py makemigrations --check --dry-run
+
+audit: $(VENV)/.installed-dev
+	$(VENV)/bin/pip-audit --require-hashes --disable-pip -r requirements/base.txt
 
 format: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff format .
