@@ -10,6 +10,7 @@ import requests
 import urllib3
 
 from collection.neis.answers import Answer, Page, read_page
+from collection.neis.connections import EndingAdapter, reading_until
 from collection.neis.errors import (
     BadRequest,
     ConnectionFailed,
@@ -67,7 +68,7 @@ class NeisClient:
         self._session = requests.Session()
         # A proxy of the environment would see the key, and .netrc has no business here.
         self._session.trust_env = False
-        adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=connections)
+        adapter = EndingAdapter(pool_connections=1, pool_maxsize=connections)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 
@@ -122,17 +123,21 @@ class NeisClient:
                 if started >= deadline:
                     raise DeadlinePassed("The time for this fetch is over.")
                 end = min(end, deadline)
+            connect_seconds = min(self._limits.connect_seconds, end - started)
             # `from None` throughout: the causes name the address, and with it the key.
             try:
-                with self._session.get(
-                    f"{self._base_url}/{service.name}",
-                    params=query,
-                    timeout=(self._limits.connect_seconds, self._limits.read_seconds),
-                    allow_redirects=False,
-                    stream=True,
-                ) as response:
+                with (
+                    reading_until(end),
+                    self._session.get(
+                        f"{self._base_url}/{service.name}",
+                        params=query,
+                        timeout=(connect_seconds, self._limits.read_seconds),
+                        allow_redirects=False,
+                        stream=True,
+                    ) as response,
+                ):
                     _check_status(response)
-                    return _read_body(response, end=end, most_bytes=self._limits.body_bytes)
+                    return _read_body(response, most_bytes=self._limits.body_bytes)
             except (requests.Timeout, urllib3.exceptions.TimeoutError):
                 raise TimedOut("NEIS did not answer in time.") from None
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
@@ -228,8 +233,7 @@ def _retry_after(value: str) -> float | None:
     return float(value) if value.isascii() and value.isdigit() else None
 
 
-def _read_body(response: requests.Response, *, end: float, most_bytes: int) -> bytes:
-    """read1 returns after one read of the socket, so a drip can't hold the thread past `end`."""
+def _read_body(response: requests.Response, *, most_bytes: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
@@ -237,6 +241,4 @@ def _read_body(response: requests.Response, *, end: float, most_bytes: int) -> b
         size += len(chunk)
         if size > most_bytes:
             raise Malformed(f"The answer is larger than {most_bytes} bytes.")
-        if time.monotonic() > end:
-            raise TimedOut("NEIS did not finish its answer in time.")
     return b"".join(chunks)

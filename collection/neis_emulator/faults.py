@@ -31,6 +31,7 @@ class Way(Enum):
     SILENT = "silent"
     HEADERS_ONLY = "headers only"
     DRIP = "drip"
+    DRIP_HEAD = "drip of the head"
     CUT = "cut"
 
 
@@ -205,6 +206,7 @@ KINDS: dict[str, Change] = {
     "time_out": _way(Way.SILENT),
     "hang": _way(Way.HEADERS_ONLY),
     "drip": _way(Way.DRIP),
+    "drip_head": _way(Way.DRIP_HEAD),
     "cut": _way(Way.CUT),
     "huge": _huge,
     "gzip_bomb": _gzip_bomb,
@@ -238,7 +240,7 @@ _TRANSIENT = (
     "wrong_root", "missing_field", "nan", "error_in_head", "error_500", "error_600", "error_601",
     "moving_total", "total_too_large", "missing_rows", REPEATED_PAGE,
 )  # fmt: skip
-_SLOW = ("time_out", "hang", "drip")
+_SLOW = ("time_out", "hang", "drip", "drip_head")
 _HARMLESS = ("content_type",)
 
 

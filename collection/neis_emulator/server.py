@@ -104,9 +104,10 @@ class Connection(asyncio.Protocol):
                 transport.close()
             case Way.DRIP:
                 transport.write(_head(reply))
-                for position in range(len(reply.body)):
-                    transport.write(reply.body[position : position + 1])
-                    await asyncio.sleep(_DRIP_SECONDS)
+                await self._drip(reply.body)
+            case Way.DRIP_HEAD:
+                await self._drip(_head(reply))
+                transport.write(reply.body)
             case Way.WHOLE:
                 transport.write(_head(reply))
                 for _ in range(reply.repeat):
@@ -114,6 +115,11 @@ class Connection(asyncio.Protocol):
                     if transport.is_closing():
                         return
                     transport.write(reply.body)
+
+    async def _drip(self, data: bytes) -> None:
+        for position in range(len(data)):
+            self._transport.write(data[position : position + 1])
+            await asyncio.sleep(_DRIP_SECONDS)
 
 
 def _content_length(lines: list[str]) -> int:

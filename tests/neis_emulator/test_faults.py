@@ -103,6 +103,14 @@ def test_bytes_come_one_by_one_on_a_drip(emulator: Emulator, school: School) -> 
         assert time.monotonic() - begun >= 0.9
 
 
+def test_the_head_comes_byte_by_byte_on_a_drip_of_it(emulator: Emulator, school: School) -> None:
+    emulator.faults.switch([Fault("drip_head")])
+    with raw_request(emulator, school) as peer:
+        begun = time.monotonic()
+        assert [peer.recv(65536), peer.recv(65536)] == [b"H", b"T"]
+        assert time.monotonic() - begun >= 0.9
+
+
 def test_a_cut_body_is_shorter_than_promised(emulator: Emulator, school: School) -> None:
     emulator.faults.switch([Fault("cut")])
     with raw_request(emulator, school) as peer:

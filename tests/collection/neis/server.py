@@ -1,6 +1,7 @@
 """A tiny HTTP server on the loopback that sends whatever bytes a test wants, when it wants."""
 
 import socketserver
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -38,13 +39,14 @@ class Server:
 
     answer: Answering
     port: int = 0
+    scheme: str = "http"
     asked: list[Asked] = field(default_factory=list)
     gone: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/hub"
+        return f"{self.scheme}://127.0.0.1:{self.port}/hub"
 
     def note(self, target: str) -> Asked:
         parts = urlsplit(target)
@@ -71,10 +73,15 @@ def reply(
 
 
 @contextmanager
-def serving(answer: Answering) -> Iterator[Server]:
-    server = Server(answer)
+def serving(answer: Answering, *, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
+    server = Server(answer, scheme="https" if tls else "http")
 
     class Handler(socketserver.StreamRequestHandler):
+        def setup(self) -> None:
+            if tls:
+                self.request = tls.wrap_socket(self.request, server_side=True)
+            super().setup()
+
         def handle(self) -> None:
             # A client that gave up is part of the tests.
             with suppress(OSError, HangUp):
@@ -84,6 +91,7 @@ def serving(answer: Answering) -> Iterator[Server]:
         def finish(self) -> None:
             with suppress(OSError):
                 super().finish()
+            self.request.close()
 
         def _answer_one(self) -> bool:
             line = self.rfile.readline()

@@ -559,9 +559,6 @@ HEAD_OF_LONG_BODY = reply(b"", length=100_000)[0]
             (),
             b"HTTP/1.1 200 OK\r\nX-Slow: " + b"y" * 20,
             id="drip of the head",
-            marks=pytest.mark.xfail(
-                reason="request_seconds is not looked at while the head is read", strict=True
-            ),
         ),
     ],
 )
