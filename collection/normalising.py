@@ -1,54 +1,49 @@
 """Turns the rows of a timetable answer into entries by week. Pure: no database, no clock.
 
 Works column by column: a school's answer has few distinct values in each, so that every value
-is read once and the rows themselves are touched only by C code.
+is read once and all loops over rows are C's.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from itertools import chain
+from itertools import chain, compress
 from operator import itemgetter
 from typing import Any, Final
 
 import orjson
 
-from collection.neis.answers import Row
 from collection.neis.errors import Malformed
+from collection.neis.rows import Column, Row, Rows
 
 Entry = tuple[Any, ...]
 """The values of ENTRY_COLUMNS, in that order."""
+Reader = Callable[[str | None], Any]
 
-# In the order in which a person reads a timetable: entries are sorted by it.
-ENTRY_COLUMNS: Final = (
-    "date",
-    "academic_year",
-    "semester",
-    "course",
-    "day_night",
-    "track",
-    "department",
-    "grade",
-    "class_name",
-    "period",
-    "classroom",
-    "subject",
-)
+# Column to field, in the order in which a person reads a timetable: entries are sorted by it.
+_FIELDS: Final = {
+    "date": "ALL_TI_YMD",
+    "academic_year": "AY",
+    "semester": "SEM",
+    "course": "SCHUL_CRSE_SC_NM",
+    "day_night": "DGHT_CRSE_SC_NM",
+    "track": "ORD_SC_NM",
+    "department": "DDDEP_NM",
+    "grade": "GRADE",
+    "class_name": "CLASS_NM",
+    "period": "PERIO",
+    "classroom": "CLRM_NM",
+    "subject": "ITRT_CNTNT",
+}
+ENTRY_COLUMNS: Final = tuple(_FIELDS)
+_OFFICE, _SCHOOL, _LOADED = "ATPT_OFCDC_SC_CODE", "SD_SCHUL_CODE", "LOAD_DTM"
+_USED: Final = (*_FIELDS.values(), _OFFICE, _SCHOOL, _LOADED)
 GRADES: Final = range(1, 7)
 PERIODS: Final = range(1, 21)
 SEMESTERS: Final = range(1, 3)
 YEARS: Final = range(2000, 2100)
 
-_TEXT_FIELDS: Final = {
-    "course": "SCHUL_CRSE_SC_NM",
-    "day_night": "DGHT_CRSE_SC_NM",
-    "track": "ORD_SC_NM",
-    "department": "DDDEP_NM",
-    "class_name": "CLASS_NM",
-    "classroom": "CLRM_NM",
-    "subject": "ITRT_CNTNT",
-}
 # No text of PostgreSQL holds U+0000, so it stands for null where texts are compared.
 _NULL_SORTS_AS: Final = "\0"
 
@@ -93,68 +88,72 @@ class Normalised:
 
 
 def normalise(
-    rows: Sequence[Row], *, office_code: str, school_code: str, mondays: Sequence[date]
+    rows: Rows, *, office_code: str, school_code: str, mondays: Sequence[date]
 ) -> Normalised:
-    """Raises Malformed when a row belongs to another school than the one that was asked for, or
-    has other fields than the rest."""
-    _check_rows(rows, office_code, school_code)
-    columns, nul_removed = _columns(rows, mondays)
-    loaded = _convert(_values(rows, "LOAD_DTM"), _loaded_on)
-    bad = _unreadable_rows(columns)
-    kept = [index for index in range(len(rows)) if index not in bad] if bad else None
-    if kept is not None:
-        columns = {name: [values[i] for i in kept] for name, values in columns.items()}
-        loaded = [loaded[i] for i in kept]
-    latest = _latest_of_equal(zip(*columns.values(), strict=True), loaded)
+    """Raises Malformed when a row belongs to another school than the one that was asked for."""
+    raw = _used_columns(rows)
+    if set(raw[_OFFICE]) - {office_code} or set(raw[_SCHOOL]) - {school_code}:
+        raise Malformed("The answer holds rows of another school.")
+    columns, bad, nul_removed = _converted(raw, _readers(mondays))
+    loaded = list(map(_each(raw[_LOADED], _loaded_on).__getitem__, raw[_LOADED]))
+    if bad:
+        kept = [index not in bad for index in range(len(rows))]
+        columns = [list(compress(values, kept)) for values in columns]
+        loaded = list(compress(loaded, kept))
+    latest = _latest_of_equal(zip(*columns, strict=True), loaded)
     return Normalised(
         weeks=_by_week(latest, mondays),
         received=len(rows),
         duplicate=len(loaded) - len(latest),
-        rejected=[Rejected(reason, rows[index]) for index, reason in sorted(bad.items())],
+        rejected=[Rejected(reason, rows.row(index)) for index, reason in sorted(bad.items())],
         nul_removed=nul_removed,
     )
 
 
-def _check_rows(rows: Sequence[Row], office_code: str, school_code: str) -> None:
-    if len(set(map(len, rows))) > 1:
-        raise Malformed("The rows of the answer differ in their fields.")
-    codes = set(map(itemgetter("ATPT_OFCDC_SC_CODE", "SD_SCHUL_CODE"), rows))
-    if codes - {(office_code, school_code)}:
-        raise Malformed("The answer holds rows of another school.")
+def _used_columns(rows: Rows) -> dict[str, Column]:
+    """A service answers with a field in all of its rows or in none."""
+    nowhere = (None,) * len(rows)
+    return {name: rows.columns.get(name, nowhere) for name in _USED}
 
 
-def _columns(rows: Sequence[Row], mondays: Sequence[date]) -> tuple[dict[str, list[Any]], int]:
+def _readers(mondays: Sequence[date]) -> dict[str, Reader]:
     window = {monday + timedelta(days=day) for monday in mondays for day in range(7)}
-    columns: dict[str, list[Any]] = {
-        "date": _convert(_values(rows, "ALL_TI_YMD"), lambda raw: _date_in(window, raw)),
-        "academic_year": _convert(_values(rows, "AY"), _number_in(YEARS)),
-        "semester": _convert(_values(rows, "SEM"), _number_in(SEMESTERS)),
-        "grade": _convert(_values(rows, "GRADE"), _number_in(GRADES)),
-        "period": _convert(_values(rows, "PERIO"), _number_in(PERIODS)),
+    return {
+        "date": lambda raw: _date_in(window, raw),
+        "academic_year": _number_in(YEARS),
+        "semester": _number_in(SEMESTERS),
+        "grade": _number_in(GRADES),
+        "period": _number_in(PERIODS),
     }
+
+
+def _converted(
+    raw: Mapping[str, Column], readers: Mapping[str, Reader]
+) -> tuple[list[Sequence[Any]], dict[int, str], int]:
+    """The columns of entries, the first column that can't be read by row, and removed U+0000."""
+    columns: list[Sequence[Any]] = []
+    bad: dict[int, str] = {}
     nul_removed = 0
-    for name, wire_name in _TEXT_FIELDS.items():
-        values = _values(rows, wire_name)
-        if any("\0" in value for value in set(values) if value):
-            nul_removed += sum(value.count("\0") for value in values if value)
-            values = [value.replace("\0", "") if value else value for value in values]
-        columns[name] = values
-    return {name: columns[name] for name in ENTRY_COLUMNS}, nul_removed
+    for name, wire_name in _FIELDS.items():
+        known = _each(raw[wire_name], readers.get(name, _without_nul))
+        values = list(map(known.__getitem__, raw[wire_name]))
+        if _UNREADABLE in known.values():
+            for index, value in enumerate(values):
+                if value is _UNREADABLE:
+                    bad.setdefault(index, name)
+        if name not in readers and any("\0" in value for value in known if value):
+            nul_removed += sum(value.count("\0") for value in raw[wire_name] if value)
+        columns.append(values)
+    return columns, bad, nul_removed
 
 
-def _values(rows: Sequence[Row], wire_name: str) -> list[Any]:
-    """A service answers with a field in all of its rows or in none, so the first row tells."""
-    if rows and wire_name in rows[0]:
-        try:
-            return list(map(itemgetter(wire_name), rows))
-        except KeyError:
-            raise Malformed(f"{wire_name} stands in some rows only.") from None
-    return [None] * len(rows)
+def _each(values: Column, read: Reader) -> dict[str | None, Any]:
+    """What each distinct value of a column is read as."""
+    return {value: read(value) for value in set(values)}
 
 
-def _convert(values: Sequence[Any], convert: Callable[[Any], Any]) -> list[Any]:
-    converted = {value: convert(value) for value in set(values)}
-    return list(map(converted.__getitem__, values))
+def _without_nul(raw: str | None) -> str | None:
+    return raw.replace("\0", "") if raw else raw
 
 
 def _date_in(window: set[date], raw: str | None) -> date | _Unreadable:
@@ -176,24 +175,13 @@ def _day(raw: str | None) -> date | None:
         return None
 
 
-def _number_in(allowed: range) -> Callable[[str | None], int | _Unreadable]:
-    def convert(raw: str | None) -> int | _Unreadable:
+def _number_in(allowed: range) -> Reader:
+    def read(raw: str | None) -> int | _Unreadable:
         if raw is None or not (raw.isascii() and raw.isdigit()) or len(raw) > 4:
             return _UNREADABLE
         return int(raw) if int(raw) in allowed else _UNREADABLE
 
-    return convert
-
-
-def _unreadable_rows(columns: dict[str, list[Any]]) -> dict[int, str]:
-    """Row number to the first column of it that can't be read."""
-    bad: dict[int, str] = {}
-    for name, values in columns.items():
-        if _UNREADABLE in values:
-            for index, value in enumerate(values):
-                if value is _UNREADABLE:
-                    bad.setdefault(index, name)
-    return bad
+    return read
 
 
 def _latest_of_equal(

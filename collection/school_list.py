@@ -18,7 +18,7 @@ from collection.models import (
     SchoolListSync,
 )
 from collection.neis import KeyMissing, NeisClient, NeisError
-from collection.neis.answers import Row
+from collection.neis.rows import Row
 
 # A school that is missing from one complete list may be back in the next.
 CLOSED_AFTER_LISTS = 2

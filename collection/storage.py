@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from psycopg.types.json import Jsonb
 
 from collection.claiming import Claim, ClaimLost
+from collection.copying import rows_as_text
 from collection.deciding import Decision, HeldAnswer, HoldRule, StoredWeek, decide
 from collection.models import FetchState
 from collection.normalising import ENTRY_COLUMNS, Normalised, Week
@@ -188,8 +189,7 @@ def _replace(claim: Claim, weeks: Mapping[date, Week], known: Mapping[date, _Kno
         # COPY raises psycopg's own errors unless Django is told to translate them.
         with connection.wrap_database_errors, cursor.copy(_COPY) as copy:
             for week in weeks.values():
-                for position, entry in enumerate(week.entries):
-                    copy.write_row((claim.school_id, position, *entry, week.loaded_on[position]))
+                copy.write(rows_as_text(claim.school_id, week))
         cursor.execute(
             _CHANGED,
             [

@@ -7,9 +7,8 @@ from typing import Any
 import orjson
 
 from collection.neis.errors import Malformed, error_for
+from collection.neis.rows import Column, Row, Rows
 from collection.neis.services import Service
-
-Row = dict[str, str | None]
 
 _SUCCESS = frozenset({"INFO-000", "INFO-100"})
 _NO_DATA = "INFO-200"
@@ -21,14 +20,14 @@ class Page:
     """`total` is list_total_count: the rows of the whole answer, not of the page."""
 
     total: int
-    rows: list[Row]
+    rows: Rows
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A whole answer: every page. `complete` is False for the five rows given without a key."""
 
-    rows: list[Row]
+    rows: Rows
     total: int
     requests: int
 
@@ -53,7 +52,7 @@ def read_page(body: bytes, service: Service) -> Page:
 def _bare_result(result: Any, body: bytes) -> Page:
     code = _code(result, body)
     if code == _NO_DATA:
-        return Page(total=0, rows=[])
+        return Page(total=0, rows=Rows())
     if code in _SUCCESS:
         raise Malformed("The answer says success and has no rows.", code=code, sample=_sample(body))
     raise error_for(code, str(result.get("MESSAGE", "")))
@@ -68,14 +67,13 @@ def _listing(parts: Any, service: Service, body: bytes) -> Page:
         return _listing_of_another_shape(parts, service, body)
     code = _code(result, body)
     if code == _NO_DATA:
-        return Page(total=0, rows=[])
+        return Page(total=0, rows=Rows())
     if code not in _SUCCESS:
         raise error_for(code, str(result.get("MESSAGE", "")))
     rows = content[0].get("row") if content and isinstance(content[0], dict) else None
     if type(total) is not int or total < 0 or not isinstance(rows, list):
         raise Malformed(f"{service.name} has no count or no rows.", sample=_sample(body))
-    _check_rows(rows, service, body)
-    return Page(total=total, rows=rows)
+    return Page(total=total, rows=Rows(_columns(rows, service, body)))
 
 
 def _listing_of_another_shape(parts: Any, service: Service, body: bytes) -> Page:
@@ -88,10 +86,9 @@ def _listing_of_another_shape(parts: Any, service: Service, body: bytes) -> Page
     return _bare_result(result, body)
 
 
-def _check_rows(rows: list[Any], service: Service, body: bytes) -> None:
-    """Field by field rather than row by row: the loops are then C's."""
+def _columns(rows: list[Any], service: Service, body: bytes) -> dict[str, Column]:
     if not rows:
-        return
+        return {}
     names = set(rows[0]) if isinstance(rows[0], dict) else set()
     if missing := service.fields - names:
         message = f"A row of {service.name} lacks {', '.join(sorted(missing))}."
@@ -99,15 +96,24 @@ def _check_rows(rows: list[Any], service: Service, body: bytes) -> None:
     if set(map(type, rows)) != {dict} or set(map(len, rows)) != {len(names)}:
         message = f"Rows of {service.name} differ in their fields."
         raise Malformed(message, sample=_sample(body))
-    for name in names:
-        try:
-            types = set(map(type, map(itemgetter(name), rows)))
-        except (KeyError, TypeError):
-            message = f"A row of {service.name} lacks {name}."
-            raise Malformed(message, sample=_sample(body)) from None
-        if not types <= _TEXT_OR_NULL:
-            message = f"{name} of {service.name} is neither text nor null in some row."
-            raise Malformed(message, sample=_sample(body))
+    return {name: _column(name, rows, service, body) for name in rows[0]}
+
+
+def _column(name: str, rows: list[Row], service: Service, body: bytes) -> Column:
+    """The loops are C's, and of equal texts, which are most, one is kept: what lies scattered
+    in memory is gone over once, here."""
+    try:
+        values = list(map(itemgetter(name), rows))
+        distinct = {value: value for value in set(values)}
+    except KeyError:
+        message = f"A row of {service.name} lacks {name}."
+        raise Malformed(message, sample=_sample(body)) from None
+    except TypeError:
+        distinct = {}  # A list or an object: nothing that could stand in a set.
+    if not distinct or not set(map(type, distinct)) <= _TEXT_OR_NULL:
+        message = f"{name} of {service.name} is neither text nor null in some row."
+        raise Malformed(message, sample=_sample(body))
+    return list(map(distinct.__getitem__, values))
 
 
 def _code(result: Any, body: bytes) -> str:

@@ -25,6 +25,7 @@ from collection.neis.errors import (
 )
 from collection.neis.keys import KeyRing
 from collection.neis.redaction import Redactor
+from collection.neis.rows import join
 from collection.neis.services import SCHOOL_INFO, SERVICES, Service
 
 PAGE_SIZE = 1000
@@ -175,10 +176,14 @@ class _Asking:
             page = self._page(len(pages) + 1)
             _check_follows(page, pages)
             pages.append(page)
-        rows = [row for page in pages for row in page.rows]
-        if len(rows) != first.total:
-            raise Incomplete(f"NEIS counts {first.total} rows and sent {len(rows)}.")
-        return Answer(rows=rows, total=first.total, requests=self.requests)
+        sent = sum(len(page.rows) for page in pages)
+        if sent != first.total:
+            raise Incomplete(f"NEIS counts {first.total} rows and sent {sent}.")
+        if any(page.rows.columns.keys() != first.rows.columns.keys() for page in pages):
+            raise Malformed(f"Pages of {self._service.name} differ in their fields.")
+        return Answer(
+            rows=join([page.rows for page in pages]), total=first.total, requests=self.requests
+        )
 
     def _page(self, number: int) -> Page:
         """A key that is turned away is set aside, and the page is asked for with the next."""

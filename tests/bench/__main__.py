@@ -150,8 +150,9 @@ def _bare_school(base_url: str, school: tuple[Any, ...]) -> tuple[int, int]:
         last=FIRST + timedelta(weeks=WEEKS) - timedelta(days=1),
     )
     with connection.cursor() as cursor, cursor.copy("COPY bare FROM STDIN") as copy:
-        for row in answer.rows:
-            copy.write_row((school_id, row["ALL_TI_YMD"], row["ITRT_CNTNT"]))
+        columns = answer.rows.columns
+        for day, rest in zip(columns["ALL_TI_YMD"], columns["ITRT_CNTNT"], strict=True):
+            copy.write_row((school_id, day, rest))
     connection.close()
     client.close()
     return len(answer.rows), answer.requests

@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+from collection.neis.rows import Rows
+
 OFFICE = "B10"
 SCHOOL = "7010118"
 MONDAY = date(2026, 6, 8)
@@ -78,6 +80,10 @@ def school(code: str = SCHOOL, **changes: str | None) -> Row:
         "LOAD_DTM": "20260611",
     }
     return row | changes
+
+
+def in_columns(rows: Sequence[Row]) -> Rows:
+    return Rows({name: [row[name] for row in rows] for name in rows[0]} if rows else {})
 
 
 def page(

@@ -26,6 +26,7 @@ from collection.models import (
     SchoolFetch,
     Trigger,
 )
+from collection.neis.rows import Rows
 from collection.normalising import normalise
 from collection.planning import KOREA, window
 from collection.runs import NoSchools, Plan
@@ -325,7 +326,7 @@ def test_fetch_is_cancelled_or_stored_and_never_both_when_it_happens_at_once(num
             return runs.cancel(run.pk)
         stored = 0
         for claim in claims:
-            answer = normalise([], office_code="B10", school_code="", mondays=claim.mondays)
+            answer = normalise(Rows(), office_code="B10", school_code="", mondays=claim.mondays)
             try:
                 storage.store(claim, answer, service="hisTimetable", requests=1, rule=HoldRule())
                 stored += 1
@@ -451,7 +452,7 @@ def test_totals_add_up_when_everything_happened() -> None:
         claim = take(fetch)
         own: wire.Row = {"SD_SCHUL_CODE": claim.school_code}
         answer = normalise(
-            [row | own for row in rows],
+            wire.in_columns([row | own for row in rows]),
             office_code="B10",
             school_code=claim.school_code,
             mondays=claim.mondays,

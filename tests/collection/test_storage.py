@@ -36,7 +36,7 @@ from collection.storage import ClaimLost
 from tests.collection import ledger
 from tests.collection import rows as wire
 from tests.collection.ledger import claimed, make_school
-from tests.collection.rows import MONDAY, Row
+from tests.collection.rows import MONDAY, Row, in_columns
 
 TUESDAY_AFTER = MONDAY + timedelta(days=8)
 COUNTERS = (
@@ -56,7 +56,7 @@ pytestmark = pytest.mark.django_db
 def answer(claim: Claim, rows: Sequence[Row]) -> Normalised:
     own: Row = {"ATPT_OFCDC_SC_CODE": claim.office_code, "SD_SCHUL_CODE": claim.school_code}
     return normalise(
-        [row | own for row in rows],
+        in_columns([row | own for row in rows]),
         office_code=claim.office_code,
         school_code=claim.school_code,
         mondays=claim.mondays,

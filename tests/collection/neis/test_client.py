@@ -122,7 +122,7 @@ def test_every_row_comes_in_order_with_the_fewest_requests_when_total_is(
 
     answer = ask(connect(server, KEY))
 
-    assert answer.rows == rows
+    assert list(answer.rows) == rows
     assert (answer.total, answer.requests, answer.complete) == (total, requests, True)
     assert [asked.page for asked in server.asked] == list(range(1, requests + 1))
 
@@ -156,7 +156,7 @@ def test_school_list_is_asked_for_the_office_when_it_is(
 
     answer = connect(server, KEY).schools(office)
 
-    assert answer.rows == [wire.school()]
+    assert list(answer.rows) == [wire.school()]
     assert server.asked[0].query.get("ATPT_OFCDC_SC_CODE", "") == office
 
 
@@ -178,7 +178,7 @@ def test_no_data_is_a_whole_answer_when_it_is(
 
     answer = ask(connect(server, KEY))
 
-    assert (answer.rows, answer.total, answer.complete) == ([], 0, True)
+    assert (list(answer.rows), answer.total, answer.complete) == ([], 0, True)
     assert (answer.requests, len(server.asked)) == (1, 1)
 
 
@@ -224,7 +224,7 @@ def test_answer_is_read_when_gzip_comes_byte_by_byte(
             yield bytes([byte])
         yield body[40:]
 
-    assert ask(connect(serve(answer), KEY)).rows == [wire.high()]
+    assert list(ask(connect(serve(answer), KEY)).rows) == [wire.high()]
 
 
 def test_next_request_works_when_the_server_dropped_the_kept_connection(
@@ -253,7 +253,7 @@ def test_each_thread_gets_its_own_answer_when_they_share_a_client(
         answer = client.of_school(
             SERVICE, office_code=OFFICE, school_code=code, first=MONDAY, last=MONDAY
         )
-        return answer.rows[0]["SD_SCHUL_CODE"]
+        return answer.rows.row(0)["SD_SCHUL_CODE"]
 
     codes = [str(number) for number in range(60)]
     with ThreadPoolExecutor(8) as threads:
@@ -672,6 +672,18 @@ def test_answer_is_incomplete_and_no_more_is_asked_when(
     assert (caught.value.requests, len(server.asked)) == (requests, requests)
 
 
+@pytest.mark.parametrize("odd", [0, 1], ids=["first", "second"])
+def test_answer_is_malformed_when_one_page_has_a_field_more(
+    serve: Callable[[Answering], Server], connect: Open, odd: int
+) -> None:
+    pages = [FIRST, SECOND]
+    pages[odd] = [row | {"EXTRA": "1"} for row in pages[odd]]
+    server = serve(scripted(*(part(rows, total=2000) for rows in pages)))
+
+    with pytest.raises(Malformed):
+        ask(connect(server, KEY))
+
+
 def test_requests_are_counted_when_a_later_page_fails(
     serve: Callable[[Answering], Server], connect: Open
 ) -> None:
@@ -706,7 +718,7 @@ def test_next_key_gets_the_whole_answer_when_the_first_is_turned_away(
 
     answer = ask(client)
 
-    assert (answer.rows, answer.requests) == (ROWS, 4)
+    assert (list(answer.rows), answer.requests) == (ROWS, 4)
     assert [(asked.key, asked.page) for asked in server.asked] == [
         ("one", 1),
         ("two", 1),
@@ -729,7 +741,7 @@ def test_answer_goes_on_with_the_next_key_when_one_is_spent_between_pages(
 
     whole = ask(connect(server, "one", "two"))
 
-    assert (whole.rows, whole.requests) == (ROWS, 4)
+    assert (list(whole.rows), whole.requests) == (ROWS, 4)
     assert [(asked.key, asked.page) for asked in server.asked] == [
         ("one", 1),
         ("one", 2),
@@ -762,7 +774,7 @@ def test_five_rows_are_no_whole_answer_when_there_is_no_key(
 
     answer = ask(connect(server))
 
-    assert (answer.rows, answer.total, answer.complete) == (ROWS[:5], 2500, False)
+    assert (list(answer.rows), answer.total, answer.complete) == (ROWS[:5], 2500, False)
     assert [asked.query.get("KEY") for asked in server.asked] == [None]
 
 

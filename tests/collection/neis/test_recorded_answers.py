@@ -158,7 +158,7 @@ def test_calendar_is_read_when_there_was_no_key() -> None:
     answer = ask("SchoolSchedule", body)
 
     assert (len(answer.rows), answer.total) == (5, 10)
-    assert answer.rows[0]["EVENT_NM"] == "전국 동시 지방선거"
+    assert answer.rows.row(0)["EVENT_NM"] == "전국 동시 지방선거"
 
 
 def test_meal_is_read_when_it_has_no_load_time() -> None:
@@ -192,4 +192,4 @@ def test_error_is_raised_when_answer_is(name: str, kind: type[Exception]) -> Non
 def test_no_data_is_a_whole_answer_when_it_was_recorded() -> None:
     answer = ask("hisTimetable", recorded("error_INFO-200.json"), "key")
 
-    assert (answer.rows, answer.complete) == ([], True)
+    assert (len(answer.rows), answer.complete) == (0, True)
