@@ -10,13 +10,16 @@ from datetime import date
 
 from django.db import connection
 
-from collection.models import AttemptOutcome, ErrorClass, FetchState
+from collection.models import Attempt, AttemptOutcome, ErrorClass, FetchState
 from collection.planning import window
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to work on a fetch: good until the lease ends or `attempt` is no longer the row's."""
+    """The right to work on a fetch: good until the lease ends or `attempt` is no longer the row's.
+
+    `probe`: NEIS is taken to be down, and this fetch finds out whether it still is.
+    """
 
     fetch_id: int
     attempt: int
@@ -27,6 +30,7 @@ class Claim:
     school_code: str
     services: Sequence[str]
     mondays: Sequence[date]
+    probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class ListClaim:
     failures: int
     run_id: int
     offices: Sequence[str]
+    probe: bool = False
 
 
 AnyClaim = Claim | ListClaim
@@ -64,13 +69,18 @@ WITH claimed AS (
        SET state = 'running', attempt = attempt + 1, claimed_at = now(), worker = %(worker)s,
            task_id = %(task_id)s, lease_until = now() + make_interval(secs => %(lease)s)
       FROM collection_run AS run
+      LEFT JOIN collection_stopswitch AS switch ON switch.id = 1
+      LEFT JOIN collection_upstreamstate AS upstream ON upstream.id = 1
      WHERE item.id = %(fetch_id)s AND item.state = 'waiting'
+       AND switch.stopped_at IS NULL
+       AND (upstream.id IS NULL OR upstream.state = 'closed' OR upstream.probe_id = item.id)
+       AND (upstream.not_before IS NULL OR upstream.not_before <= now())
        AND (item.next_attempt_at IS NULL OR item.next_attempt_at <= now())
        AND run.id = item.run_id AND run.state = 'running'
     RETURNING item.attempt, item.failures, item.school_id, run.id AS run_id, run.offices,
-              run.first_monday, run.weeks
+              run.first_monday, run.weeks, COALESCE(upstream.state <> 'closed', false) AS probe
 )
-SELECT attempt, failures, run_id, offices, school.id, school.office_id, school.code,
+SELECT attempt, failures, run_id, offices, probe, school.id, school.office_id, school.code,
        school.services, first_monday, weeks
   FROM claimed LEFT JOIN collection_school AS school ON school.id = claimed.school_id
 """
@@ -124,7 +134,11 @@ WITH expired AS (
 ), ended AS (
     UPDATE collection_schoolfetch AS item
        SET failures = failures + 1, lease_until = NULL, published_at = NULL,
-           next_attempt_at = now(), error_class = 'lost', error_code = '',
+           next_attempt_at = now(), error_code = '',
+           error_class = CASE WHEN failures + 1 >= %(most)s AND NOT EXISTS (
+               SELECT 1 FROM collection_attempt AS earlier
+                WHERE earlier.fetch_id = item.id AND earlier.outcome <> 'lost'
+           ) THEN 'crashed' ELSE 'lost' END,
            error_message = %(message)s,
            state = CASE WHEN failures + 1 >= %(most)s THEN 'failed' ELSE 'waiting' END,
            finished_at = CASE WHEN failures + 1 >= %(most)s THEN now() END
@@ -158,9 +172,9 @@ def claim(
         row = cursor.fetchone()
     if row is None:
         return None
-    attempt, failures, run_id, offices, school_id, *rest = row
+    attempt, failures, run_id, offices, probe, school_id, *rest = row
     if school_id is None:
-        return ListClaim(fetch_id, attempt, failures, run_id, offices)
+        return ListClaim(fetch_id, attempt, failures, run_id, offices, probe)
     office_code, school_code, services, first, weeks = rest
     return Claim(
         fetch_id=fetch_id,
@@ -172,6 +186,7 @@ def claim(
         school_code=school_code,
         services=services,
         mondays=window(first, weeks),
+        probe=probe,
     )
 
 
@@ -216,8 +231,16 @@ def fail(claim: AnyClaim, failure: Failure) -> bool:
     )
 
 
+def times_throttled(claim: AnyClaim) -> int:
+    """How often NEIS, or our own limit, had no room for this fetch."""
+    return Attempt.objects.filter(fetch=claim.fetch_id, error_class=ErrorClass.THROTTLED).count()
+
+
 def expire_leases(*, most_failures: int) -> int:
-    """Takes fetches back from workers that did not report; returns how many."""
+    """Takes fetches back from workers that did not report; returns how many.
+
+    A fetch that every worker was lost over ends as crashed: it is most likely what kills them.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_EXPIRE, {"most": most_failures, "message": _LOST})
         return int(cursor.rowcount)

@@ -19,19 +19,27 @@ class StoredWeek:
 
 @dataclass(frozen=True, slots=True)
 class HeldAnswer:
-    """The earlier answer for the same week that still waits for a decision."""
+    """The earlier answer for the same week that still waits for a decision.
+
+    `guarded`: its run was paused by the guard and nobody has looked yet; it can't be agreed with.
+    """
 
     digest: bytes
     held_at: datetime
+    guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class HoldRule:
-    """A week is held when it falls to nothing, or, having had `from_entries`, below the share."""
+    """A week is held when it falls to nothing, or, having had `from_entries`, below the share.
+
+    A school with a held week is asked once more after `ask_again_after`; None: it is not.
+    """
 
     below_share: float = 0.5
     from_entries: int = 20
     agree_after: timedelta = timedelta(minutes=10)
+    ask_again_after: timedelta | None = None
 
 
 def decide(
@@ -50,9 +58,15 @@ def decide(
         return Decision.UNCHANGED
     if not _shrinks_too_much(stored.entries, entries, rule):
         return Decision.REPLACE
-    if held and held.digest == digest and now - held.held_at >= rule.agree_after:
+    if held and _agrees(held, digest, rule, now):
         return Decision.REPLACE
     return Decision.HOLD
+
+
+def _agrees(held: HeldAnswer, digest: bytes, rule: HoldRule, now: datetime) -> bool:
+    if held.guarded:
+        return False
+    return held.digest == digest and now - held.held_at >= rule.agree_after
 
 
 def _shrinks_too_much(before: int, after: int, rule: HoldRule) -> bool:

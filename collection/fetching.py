@@ -11,12 +11,12 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from collection import claiming, runs, school_list, storage, upstream
+from collection import breaker, claiming, probing, runs, school_list, storage, upstream
 from collection.claiming import AnyClaim, Claim, ClaimLost, Failure, ListClaim
 from collection.clock import database_now
 from collection.deciding import HoldRule
-from collection.models import ErrorClass, FetchState, SchoolListSync
-from collection.neis import Answer, KeyMissing, Malformed, NeisError
+from collection.models import UPSTREAM_FAULTS, ErrorClass, FetchState, SchoolListSync
+from collection.neis import Answer, KeyMissing, Malformed, NeisError, Throttled
 from collection.neis.redaction import Redactor
 from collection.normalising import Normalised, normalise
 from collection.retrying import Fail, Pause, Retry, RetryRule, Verdict, classify, judge
@@ -70,6 +70,8 @@ def fetch_school(fetch_id: int, *, worker: str, task_id: uuid.UUID | None) -> Ou
 def _refresh_list(claim: ListClaim) -> Outcome:
     deadline = time.monotonic() + settings.FETCH_DEADLINE_SECONDS
     listing = school_list.ask(upstream.client(), offices=claim.offices, deadline=deadline)
+    if claim.probe:
+        breaker.close()
     now = database_now()
     try:
         school_list.store(
@@ -88,6 +90,8 @@ def _refresh_list(claim: ListClaim) -> Outcome:
 
 def _work(claim: Claim) -> Outcome:
     service, answer, requests = _ask(claim)
+    if claim.probe:
+        breaker.close()
     try:
         normalised = normalise(
             answer.rows,
@@ -144,22 +148,46 @@ def _store(claim: Claim, normalised: Normalised, *, service: str, requests: int)
 
 
 def _settle(claim: AnyClaim, error: Exception, trace: str) -> Outcome:
-    verdict = judge(
-        error,
-        attempt=claim.attempt,
-        failures=claim.failures,
-        rule=RetryRule(settings.FETCH_MAX_FAILURES, settings.FETCH_RETRY_SECONDS),
-        chance=random.random(),
-    )
     failure = _describe(error, trace)
     if failure.error_class is ErrorClass.BUG:
         logger.error("Fetch %s: %s\n%s", claim.fetch_id, failure.message, failure.traceback)
     try:
-        return _carry_out(claim, failure, verdict)
+        verdict = _judge(claim, error)
+        outcome = _carry_out(claim, failure, verdict)
+        if failure.error_class in UPSTREAM_FAULTS:
+            probing.look_into(failure.error_class, school_id=_school_of(claim))
+        return outcome
     except (OperationalError, InterfaceError):
         # The lease runs out, and the pump takes the fetch back.
         connection.close()
         return NOTHING_TO_DO
+
+
+def _judge(claim: AnyClaim, error: Exception) -> Verdict:
+    return judge(
+        error,
+        failures=claim.failures,
+        throttled=claiming.times_throttled(claim) if isinstance(error, Throttled) else 0,
+        outage=_in_outage(claim, error),
+        rule=RetryRule(settings.FETCH_MAX_FAILURES, settings.FETCH_RETRY_SECONDS),
+        chance=random.random(),
+    )
+
+
+def _in_outage(claim: AnyClaim, error: Exception) -> bool:
+    """A probe's own failure tells it; for the others the breaker does."""
+    if not isinstance(error, NeisError):
+        return False
+    if not claim.probe:
+        return not breaker.is_closed()
+    if probing.answered(error):
+        breaker.close()
+        return False
+    return not probing.settle(_school_of(claim))
+
+
+def _school_of(claim: AnyClaim) -> int | None:
+    return claim.school_id if isinstance(claim, Claim) else None
 
 
 def _carry_out(claim: AnyClaim, failure: Failure, verdict: Verdict) -> Outcome:
@@ -211,4 +239,10 @@ def _storable(text: str) -> str:
 
 
 def hold_rule() -> HoldRule:
-    return HoldRule(below_share=settings.HOLD_BELOW_SHARE, from_entries=settings.HOLD_FROM_ENTRIES)
+    again = settings.HOLD_AGAIN_SECONDS
+    return HoldRule(
+        below_share=settings.HOLD_BELOW_SHARE,
+        from_entries=settings.HOLD_FROM_ENTRIES,
+        agree_after=timedelta(seconds=settings.HOLD_AGREE_SECONDS),
+        ask_again_after=timedelta(seconds=again) if again else None,
+    )

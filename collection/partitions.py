@@ -35,6 +35,26 @@ def ensure(mondays: Iterable[date]) -> None:
                 )
 
 
+def drop(monday: date) -> None:
+    """Takes a week away, with what is known of it, or changes nothing.
+
+    Raises OperationalError when a reader or a writer is in the way for longer than a moment:
+    behind a lock that waits, everybody waits.
+    """
+    name = name_of(monday)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL lock_timeout = '2s'")
+        # First, so that whoever stores in the week has ended before its rows are looked for.
+        cursor.execute(f"ALTER TABLE {_PARENT} DETACH PARTITION {name}")
+        cursor.execute("DELETE FROM collection_schoolweek WHERE monday = %s", [monday])
+        cursor.execute(
+            "UPDATE collection_heldweek SET state = 'superseded', decided_at = now()"
+            " WHERE monday = %s AND state = 'waiting'",
+            [monday],
+        )
+        cursor.execute(f"DROP TABLE {name}")
+
+
 def existing() -> set[date]:
     """The Mondays that have a partition."""
     with connection.cursor() as cursor:

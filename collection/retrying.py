@@ -20,8 +20,8 @@ from collection.neis import (
 
 MOST_BACKOFF_SECONDS = 15 * 60
 MOST_RETRY_AFTER_SECONDS = 60 * 60
-# An attempt put off costs nothing, yet nothing may go on for ever.
-ATTEMPTS_FOR_EACH_FAILURE = 4
+# Being throttled costs nothing, yet it may not go on for ever.
+THROTTLED_FOR_EACH_FAILURE = 4
 
 _CLASSES: tuple[tuple[type[Exception], ErrorClass], ...] = (
     (TimedOut, ErrorClass.TIMED_OUT),
@@ -76,19 +76,28 @@ def classify(error: Exception) -> ErrorClass:
 
 
 def judge(
-    error: Exception, *, attempt: int, failures: int, rule: RetryRule, chance: float
+    error: Exception,
+    *,
+    failures: int,
+    throttled: int,
+    outage: bool,
+    rule: RetryRule,
+    chance: float,
 ) -> Verdict:
-    """`failures` leaves this one out; `chance` is a random number from 0 to 1, for the jitter."""
+    """`failures` and `throttled`, how often NEIS had no room, leave this one out. In an `outage`
+    nothing of NEIS's own is held against a fetch. `chance`, from 0 to 1, is for the jitter."""
     if isinstance(error, KeySpent):
         return Pause(PauseReason.QUOTA)
     if isinstance(error, KeyRefused):
         return Pause(PauseReason.KEYS)
     if not isinstance(error, Transient | DeadlinePassed):
         return Fail()
-    if attempt >= rule.most_failures * ATTEMPTS_FOR_EACH_FAILURE:
-        return Fail()
     if isinstance(error, Throttled):
+        if throttled + 1 >= rule.most_failures * THROTTLED_FOR_EACH_FAILURE:
+            return Fail()
         return Retry(_asked_for(error, rule, chance), counts=False)
+    if outage:
+        return Retry(backoff_seconds(0, rule, chance), counts=False)
     if failures + 1 >= rule.most_failures:
         return Fail()
     return Retry(backoff_seconds(failures, rule, chance), counts=True)

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connection, transaction
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Sum, When
 from django.db.models.functions import Greatest, Now
 from django.utils.translation import gettext
 
@@ -308,7 +308,8 @@ def pause(run_id: int, *, reason: PauseReason) -> bool:
 
 
 def resume(run_id: int) -> bool:
-    """By an operator, who also says that refused keys may be tried again."""
+    """By an operator, who also says that refused keys may be tried again, and that what the
+    guard stopped the run for has been seen: the guard lets it go on from then on."""
     resumed = _resume(Run.objects.filter(pk=run_id))
     if resumed:
         keys.forgive_refused()
@@ -326,7 +327,12 @@ def resume_due() -> int:
 
 def _resume(paused: QuerySet[Run]) -> int:
     return paused.filter(state=RunState.PAUSED).update(
-        state=RunState.RUNNING, pause_reason="", paused_until=None
+        state=RunState.RUNNING,
+        pause_reason="",
+        paused_until=None,
+        guard_seen_at=Case(
+            When(pause_reason=PauseReason.GUARD, then=Now()), default=F("guard_seen_at")
+        ),
     )
 
 
@@ -344,10 +350,15 @@ def cancel(run_id: int) -> int:
 
 
 def finish_due() -> int:
-    """Ends the runs that have no open fetch left; one caller wins each. Returns how many."""
+    """Ends the runs that have no open fetch left; one caller wins each. Returns how many.
+
+    One that the guard paused waits for an operator all the same.
+    """
     finished = 0
-    for run in Run.objects.filter(state__in=OPEN_RUN_STATES).exclude(
-        fetches__state__in=OPEN_FETCH_STATES
+    for run in (
+        Run.objects.filter(state__in=OPEN_RUN_STATES)
+        .exclude(fetches__state__in=OPEN_FETCH_STATES)
+        .exclude(pause_reason=PauseReason.GUARD)
     ):
         unwell = run.fetches.filter(state__in=[FetchState.FAILED, FetchState.HELD]).exists()
         finished += Run.objects.filter(pk=run.pk, state__in=OPEN_RUN_STATES).update(

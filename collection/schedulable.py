@@ -12,6 +12,7 @@ PUMP = "collection.pump"
 START_DUE = "collection.start_due"
 CLEAN_RESULTS = "collection.clean_results"
 SEND_ALERTS = "collection.send_alerts"
+RETENTION = "collection.retention"
 
 # Name of the task to names and types of its arguments, all of them required.
 TASKS: Mapping[str, Mapping[str, type]] = {
@@ -19,6 +20,7 @@ TASKS: Mapping[str, Mapping[str, type]] = {
     START_DUE: {"job": int},
     CLEAN_RESULTS: {},
     SEND_ALERTS: {},
+    RETENTION: {},
 }
 CONTROL_QUEUE = "control"
 

@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -19,13 +19,15 @@ from collection.normalising import ENTRY_COLUMNS, Normalised, Week
 # Spaces the advisory locks of this module off from all others.
 _LOCK_SPACE = 7_305_002
 
+ONE_WEEK = timedelta(weeks=1)
+
 _FENCE = """
 SELECT now() FROM collection_schoolfetch
  WHERE id = %s AND attempt = %s AND state = 'running' FOR UPDATE
 """
 
 _STORED = """
-SELECT week.monday, week.entries, week.digest, held.digest, held.held_at
+SELECT week.monday, week.entries, week.digest, held.digest, held.held_at, held.fetch_id
   FROM collection_schoolweek AS week
   LEFT JOIN collection_heldweek AS held
     ON held.school_id = week.school_id AND held.monday = week.monday AND held.state = 'waiting'
@@ -53,9 +55,16 @@ _CHECKED = """
 UPDATE collection_schoolweek SET checked_at = now() WHERE school_id = %s AND monday = ANY(%s)
 """
 
-_SUPERSEDE = """
-UPDATE collection_heldweek SET state = 'superseded', decided_at = now()
- WHERE school_id = %s AND monday = ANY(%s) AND state = 'waiting'
+_GUARDED = """
+SELECT item.id FROM collection_schoolfetch AS item
+  JOIN collection_run AS run ON run.id = item.run_id
+ WHERE item.id = ANY(%s) AND run.guarded_at IS NOT NULL AND run.guard_seen_at IS NULL
+"""
+
+_SETTLE_HELD = """
+UPDATE collection_heldweek SET decided_at = now(),
+       state = CASE WHEN monday = ANY(%(agreed)s) THEN 'accepted' ELSE 'superseded' END
+ WHERE school_id = %(school_id)s AND monday = ANY(%(mondays)s) AND state = 'waiting'
 """
 
 _HOLD = """
@@ -69,12 +78,15 @@ _REJECT = "INSERT INTO collection_rejectedrow (fetch_id, reason, row) VALUES (%s
 _FINISH = """
 WITH finished AS (
     UPDATE collection_schoolfetch
-       SET state = %(state)s, finished_at = now(), lease_until = NULL, next_attempt_at = NULL,
+       SET state = %(state)s, lease_until = NULL, published_at = NULL,
+           finished_at = CASE WHEN %(again)s::float IS NULL THEN now() END,
+           next_attempt_at = now() + make_interval(secs => %(again)s),
            error_class = '', error_code = '', error_message = '',
-           requests = requests + %(requests)s, received = %(received)s,
-           duplicate = %(duplicate)s, rejected = %(rejected)s, stored = %(stored)s,
-           unchanged = %(unchanged)s, held = %(held)s, removed = %(removed)s,
-           nul_removed = %(nul_removed)s
+           requests = requests + %(requests)s, received = received + %(received)s,
+           duplicate = duplicate + %(duplicate)s, rejected = rejected + %(rejected)s,
+           stored = stored + %(stored)s, unchanged = unchanged + %(unchanged)s,
+           held = held + %(held)s, removed = removed + %(removed)s,
+           nul_removed = nul_removed + %(nul_removed)s
      WHERE id = %(fetch_id)s
     RETURNING id, attempt, claimed_at, worker, task_id
 )
@@ -103,6 +115,7 @@ class _Changes:
 class _Known:
     stored: StoredWeek
     held: HeldAnswer | None
+    held_by: int | None
 
 
 def store(
@@ -110,19 +123,21 @@ def store(
 ) -> FetchState:
     """Stores an answer and ends its fetch. Raises ClaimLost when the claim is no longer good.
 
-    `service` is the one that had the rows. Returns the final state of the fetch.
+    `service` is the one that had the rows. Returns the state of the fetch: final, or waiting
+    when it has a held week and is to be asked once more.
     """
     with transaction.atomic():
         now = _enter(claim)
         known = _read_known(claim.school_id, list(answer.weeks))
         changes = _decide(answer.weeks, known, rule, now)
-        removed = _replace(claim, changes.replaced, known)
+        removed = _replace(claim.school_id, claim.run_id, changes.replaced, known)
         _note_checked(claim.school_id, [*changes.unchanged, *changes.held])
-        _supersede(claim.school_id, known)
+        _settle_held(claim.school_id, changes, known)
         _hold(claim, changes.held, known)
         _reject(claim, answer)
-        state = _state_of(answer, changes)
-        _finish(claim, answer, changes, state, removed=removed, requests=requests)
+        state = _state_of(answer, changes, rule, second_look=_held_by(claim, known))
+        again = rule.ask_again_after if state is FetchState.WAITING else None
+        _finish(claim, answer, changes, state, removed=removed, requests=requests, again=again)
         if answer.received and claim.services[0] != service:
             _execute(_FOUND_SERVICE, {"service": service, "school_id": claim.school_id})
     return state
@@ -130,8 +145,8 @@ def store(
 
 def _enter(claim: Claim) -> datetime:
     """Locks the school, then passes the fence; returns the database's time."""
+    lock_school(claim.school_id)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK_SPACE, claim.school_id])
         cursor.execute(_FENCE, [claim.fetch_id, claim.attempt])
         row = cursor.fetchone()
     if row is None:
@@ -140,16 +155,44 @@ def _enter(claim: Claim) -> datetime:
     return now
 
 
+def lock_school(school_id: int) -> None:
+    """Until the end of the transaction nobody else changes what is stored of the school."""
+    _execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK_SPACE, school_id])
+
+
+def replace_week(school_id: int, monday: date, week: Week, *, run_id: int) -> int:
+    """Puts a week in place of the stored one, whatever that is. The school has to be locked.
+
+    Returns how many stored entries went.
+    """
+    return _replace(school_id, run_id, {monday: week}, _read_known(school_id, [monday]))
+
+
 def _read_known(school_id: int, mondays: list[date]) -> dict[date, _Known]:
     with connection.cursor() as cursor:
         cursor.execute(_STORED, [school_id, mondays])
-        return {
-            monday: _Known(
-                StoredWeek(entries, bytes(digest)),
-                HeldAnswer(bytes(held_digest), held_at) if held_digest else None,
-            )
-            for monday, entries, digest, held_digest, held_at in cursor.fetchall()
-        }
+        rows = cursor.fetchall()
+        guarded = _guarded(cursor, [held_by for *_, held_by in rows if held_by])
+    return {
+        monday: _Known(
+            StoredWeek(entries, bytes(digest)),
+            HeldAnswer(bytes(held_digest), held_at, held_by in guarded) if held_digest else None,
+            held_by,
+        )
+        for monday, entries, digest, held_digest, held_at, held_by in rows
+    }
+
+
+def _guarded(cursor: Any, fetches: list[int]) -> set[int]:
+    if not fetches:
+        return set()
+    cursor.execute(_GUARDED, [fetches])
+    return {fetch_id for (fetch_id,) in cursor.fetchall()}
+
+
+def _held_by(claim: Claim, known: Mapping[date, _Known]) -> bool:
+    """Whether an earlier answer of this very fetch is held."""
+    return any(before.held_by == claim.fetch_id for before in known.values())
 
 
 def _decide(
@@ -176,7 +219,9 @@ def _decide(
     return changes
 
 
-def _replace(claim: Claim, weeks: Mapping[date, Week], known: Mapping[date, _Known]) -> int:
+def _replace(
+    school_id: int, run_id: int, weeks: Mapping[date, Week], known: Mapping[date, _Known]
+) -> int:
     """Returns how many stored entries went."""
     if not weeks:
         return 0
@@ -184,17 +229,17 @@ def _replace(claim: Claim, weeks: Mapping[date, Week], known: Mapping[date, _Kno
     with connection.cursor() as cursor:
         for monday in weeks:
             if monday in known and known[monday].stored.entries:
-                cursor.execute(_DELETE, [claim.school_id, monday, monday])
+                cursor.execute(_DELETE, [school_id, monday, monday])
                 removed += cursor.rowcount
         # COPY raises psycopg's own errors unless Django is told to translate them.
         with connection.wrap_database_errors, cursor.copy(_COPY) as copy:
             for week in weeks.values():
-                copy.write(rows_as_text(claim.school_id, week))
+                copy.write(rows_as_text(school_id, week))
         cursor.execute(
             _CHANGED,
             [
-                claim.school_id,
-                claim.run_id,
+                school_id,
+                run_id,
                 list(weeks),
                 [len(week.entries) for week in weeks.values()],
                 [week.digest for week in weeks.values()],
@@ -208,10 +253,18 @@ def _note_checked(school_id: int, mondays: Sequence[date]) -> None:
         _execute(_CHECKED, [school_id, mondays])
 
 
-def _supersede(school_id: int, known: Mapping[date, _Known]) -> None:
-    mondays = [monday for monday, before in known.items() if before.held]
-    if mondays:
-        _execute(_SUPERSEDE, [school_id, mondays])
+def _settle_held(school_id: int, changes: _Changes, known: Mapping[date, _Known]) -> None:
+    """Every held answer is over: a second one agreed with it, or another took its place."""
+    held = {monday: before.held for monday, before in known.items() if before.held}
+    if not held:
+        return
+    agreed = [
+        monday
+        for monday, week in changes.replaced.items()
+        if monday in held and held[monday].digest == week.digest
+    ]
+    parameters = {"school_id": school_id, "mondays": list(held), "agreed": agreed}
+    _execute(_SETTLE_HELD, parameters)
 
 
 def _hold(claim: Claim, weeks: Mapping[date, Week], known: Mapping[date, _Known]) -> None:
@@ -219,9 +272,19 @@ def _hold(claim: Claim, weeks: Mapping[date, Week], known: Mapping[date, _Known]
     for monday, week in weeks.items():
         digest, before = week.digest, known[monday]
         since = before.held.held_at if before.held and before.held.digest == digest else None
-        payload = zlib.compress(orjson.dumps([week.entries, week.loaded_on]))
+        payload = pack(week)
         row = [claim.fetch_id, claim.school_id, monday, digest, before.stored.entries]
         _execute(_HOLD, [*row, len(week.entries), payload, since])
+
+
+def pack(week: Week) -> bytes:
+    return zlib.compress(orjson.dumps([week.entries, week.loaded_on]))
+
+
+def unpack(payload: bytes) -> Week:
+    entries, loaded_on = orjson.loads(zlib.decompress(payload))
+    dated = [(date.fromisoformat(day), *others) for day, *others in entries]
+    return Week(dated, [date.fromisoformat(day) if day else None for day in loaded_on])
 
 
 def _reject(claim: Claim, answer: Normalised) -> None:
@@ -239,9 +302,12 @@ def _printable(row: Mapping[str, str | None]) -> dict[str, str | None]:
     return {name: value and value.replace("\0", "\\u0000") for name, value in row.items()}
 
 
-def _state_of(answer: Normalised, changes: _Changes) -> FetchState:
+def _state_of(
+    answer: Normalised, changes: _Changes, rule: HoldRule, *, second_look: bool
+) -> FetchState:
     if changes.held:
-        return FetchState.HELD
+        waits = rule.ask_again_after is not None and not second_look
+        return FetchState.WAITING if waits else FetchState.HELD
     return FetchState.SUCCEEDED if answer.received else FetchState.EMPTY
 
 
@@ -253,12 +319,14 @@ def _finish(
     *,
     removed: int,
     requests: int,
+    again: timedelta | None,
 ) -> None:
     _execute(
         _FINISH,
         {
             "fetch_id": claim.fetch_id,
             "state": state.value,
+            "again": again and again.total_seconds(),
             "requests": requests,
             "received": answer.received,
             "duplicate": answer.duplicate,

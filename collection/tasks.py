@@ -5,12 +5,12 @@ from typing import Any
 
 from celery import Task, current_app, shared_task
 
-from collection import due, fetching, pumping, switching
+from collection import due, fetching, pumping, retention, switching
 from collection.alerting import noticing
 from collection.alerting.channels import configured
 from collection.clock import database_now
 from collection.heartbeats import SCHEDULER
-from collection.schedulable import CLEAN_RESULTS, PUMP, SEND_ALERTS, START_DUE
+from collection.schedulable import CLEAN_RESULTS, PUMP, RETENTION, SEND_ALERTS, START_DUE
 
 FETCH_QUEUES = "fetch."
 PUMP_SECONDS = 2
@@ -54,6 +54,13 @@ def clean_results() -> None:
 @shared_task(name=SEND_ALERTS, ignore_result=True)
 def send_alerts() -> None:
     noticing.notice_and_send(now=database_now(), channels=configured())
+
+
+@shared_task(name=RETENTION)
+def apply_retention() -> dict[str, Any]:
+    """Once a day: what is old goes, what is to come is made."""
+    removed = retention.apply(database_now())
+    return {"weeks": [str(monday) for monday in removed.weeks], "rows": removed.rows}
 
 
 def publish(fetch_id: int, kind: str) -> None:

@@ -2,10 +2,10 @@
 
 from functools import cache
 
-import limits
 import redis
 from django.conf import settings
 
+from collection import breaker
 from collection.keys import StoredKeys
 from collection.limiting import Gate
 from collection.neis import Limits, NeisClient
@@ -17,7 +17,11 @@ def client() -> NeisClient:
     seconds = settings.NEIS_TIMEOUT_SECONDS
     return NeisClient(
         base_url=settings.NEIS_BASE_URL,
-        keys=StoredKeys(settings.NEIS_API_KEYS, secret=settings.SECRET_KEY),
+        keys=StoredKeys(
+            settings.NEIS_API_KEYS,
+            secret=settings.SECRET_KEY,
+            daily_calls=settings.NEIS_DAILY_CALLS,
+        ),
         limits=Limits(
             connect_seconds=min(5.0, seconds),
             read_seconds=min(10.0, seconds),
@@ -28,16 +32,13 @@ def client() -> NeisClient:
 
 
 def _gate() -> Gate:
-    pool = redis.ConnectionPool.from_url(
-        settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=5
-    )
     return Gate(
-        connection=redis.Redis(connection_pool=pool),
-        storage=limits.storage.RedisStorage(
-            "redis://", connection_pool=pool, key_prefix="neis:limits", wrap_exceptions=True
+        connection=redis.Redis.from_url(
+            settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=5
         ),
+        holds=breaker,
         requests_per_second=settings.NEIS_REQUESTS_PER_SECOND,
         max_in_flight=settings.NEIS_MAX_IN_FLIGHT,
-        # A slot is held through the wait for the rate and the request, which the deadline ends.
-        slot_seconds=settings.FETCH_DEADLINE_SECONDS + settings.NEIS_TIMEOUT_SECONDS,
+        # A request ends within its time-out, and a little is for the way.
+        slot_seconds=settings.NEIS_TIMEOUT_SECONDS + 10,
     )

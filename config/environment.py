@@ -48,6 +48,13 @@ def decimal(name: str, default: str, *, least: str = "0") -> float:
     return float(value)
 
 
+def share(name: str, default: str) -> float:
+    value = decimal(name, default)
+    if value > 1:
+        raise ImproperlyConfigured(f"{name}={value:g}: write a share from 0 to 1, such as 0.05.")
+    return value
+
+
 def items(name: str, default: Sequence[str] = ()) -> list[str]:
     raw = text(name)
     return [item.strip() for item in raw.split(",") if item.strip()] if raw else list(default)

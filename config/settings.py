@@ -161,6 +161,7 @@ NEIS_API_KEYS = tuple(environment.items("NEIS_API_KEYS"))
 NEIS_REQUESTS_PER_SECOND = environment.decimal("NEIS_REQUESTS_PER_SECOND", "10")
 NEIS_MAX_IN_FLIGHT = environment.number("NEIS_MAX_IN_FLIGHT", 16)
 NEIS_TIMEOUT_SECONDS = environment.decimal("NEIS_TIMEOUT_SECONDS", "20", least="0.1")
+NEIS_DAILY_CALLS = environment.number("NEIS_DAILY_CALLS", 0)
 
 # --- Collecting --------------------------------------------------------------------------------
 
@@ -182,6 +183,30 @@ if not NEIS_TIMEOUT_SECONDS < FETCH_DEADLINE_SECONDS < FETCH_LEASE_SECONDS:
 # A stored week that falls to nothing, or below this share when it had this many entries, is held.
 HOLD_BELOW_SHARE = environment.decimal("HOLD_BELOW_SHARE", "0.5")
 HOLD_FROM_ENTRIES = environment.number("HOLD_FROM_ENTRIES", 20)
+# A school with a held week is asked again, and believed when it has said the same for so long.
+HOLD_AGAIN_SECONDS = environment.number("HOLD_AGAIN_SECONDS", 660)
+HOLD_AGREE_SECONDS = environment.number("HOLD_AGREE_SECONDS", 600)
+if 0 < HOLD_AGAIN_SECONDS < HOLD_AGREE_SECONDS:
+    raise ImproperlyConfigured(
+        f"HOLD_AGREE_SECONDS={HOLD_AGREE_SECONDS}, HOLD_AGAIN_SECONDS={HOLD_AGAIN_SECONDS}: "
+        "the second must not be smaller, or be 0."
+    )
+# A run that would take away the weeks of more than this share of its schools is paused, from
+# this many schools up.
+GUARD_ABOVE_SHARE = environment.share("GUARD_ABOVE_SHARE", "0.05")
+GUARD_FROM_SCHOOLS = environment.number("GUARD_FROM_SCHOOLS", 20, least=1)
+# While NEIS is down one fetch is tried after this time, and then after twice as long each.
+BREAKER_COOL_DOWN_SECONDS = environment.decimal("BREAKER_COOL_DOWN_SECONDS", "60", least="0.1")
+BREAKER_MOST_COOL_DOWN_SECONDS = environment.decimal("BREAKER_MOST_COOL_DOWN_SECONDS", "900")
+if BREAKER_MOST_COOL_DOWN_SECONDS < BREAKER_COOL_DOWN_SECONDS:
+    raise ImproperlyConfigured(
+        f"BREAKER_COOL_DOWN_SECONDS={BREAKER_COOL_DOWN_SECONDS:g}, "
+        f"BREAKER_MOST_COOL_DOWN_SECONDS={BREAKER_MOST_COOL_DOWN_SECONDS:g}: "
+        "the second must not be smaller."
+    )
+# What is older is deleted, in the night. 0: nothing is.
+RETENTION_WEEKS = environment.number("RETENTION_WEEKS", 0)
+HISTORY_DAYS = environment.number("HISTORY_DAYS", 365)
 # A school list that lost more than this share of its open schools is refused.
 REFUSE_LIST_BELOW_SHARE = environment.decimal("REFUSE_LIST_BELOW_SHARE", "0.95")
 

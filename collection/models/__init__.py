@@ -9,11 +9,12 @@ from collection.models.alerts import (
     MessageState,
 )
 from collection.models.jobs import Dataset, Job, MissedPolicy, OverlapPolicy
-from collection.models.keys import ApiKeyState
+from collection.models.keys import ApiKeyState, KeyUsage
 from collection.models.runs import (
     FINAL_RUN_STATES,
     OPEN_FETCH_STATES,
     OPEN_RUN_STATES,
+    UPSTREAM_FAULTS,
     Attempt,
     AttemptOutcome,
     ErrorClass,
@@ -35,13 +36,14 @@ from collection.models.schools import (
     SchoolListSync,
     TimetableService,
 )
-from collection.models.state import Heartbeat, StopSwitch
+from collection.models.state import Breaker, Heartbeat, PumpState, StopSwitch, UpstreamState
 from collection.models.timetables import HeldState, HeldWeek, SchoolWeek, TimetableEntry
 
 __all__ = [
     "FINAL_RUN_STATES",
     "OPEN_FETCH_STATES",
     "OPEN_RUN_STATES",
+    "UPSTREAM_FAULTS",
     "Alert",
     "AlertEvent",
     "AlertKind",
@@ -49,6 +51,7 @@ __all__ = [
     "ApiKeyState",
     "Attempt",
     "AttemptOutcome",
+    "Breaker",
     "Channel",
     "Dataset",
     "ErrorClass",
@@ -57,6 +60,7 @@ __all__ = [
     "HeldState",
     "HeldWeek",
     "Job",
+    "KeyUsage",
     "Level",
     "ListIssueKind",
     "MessageState",
@@ -64,6 +68,7 @@ __all__ = [
     "Office",
     "OverlapPolicy",
     "PauseReason",
+    "PumpState",
     "RejectedRow",
     "Run",
     "RunState",
@@ -77,4 +82,5 @@ __all__ = [
     "TimetableEntry",
     "TimetableService",
     "Trigger",
+    "UpstreamState",
 ]

@@ -18,3 +18,21 @@ class ApiKeyState(models.Model):
 
     def __str__(self) -> str:
         return self.fingerprint[:8]
+
+
+class KeyUsage(models.Model):
+    """How many calls a key was set aside for on a Korean day: at least as many as were made."""
+
+    fingerprint = models.CharField(_("fingerprint"), max_length=32)
+    day = models.DateField(_("day"))
+    calls = models.PositiveIntegerField(_("calls"), default=0)
+
+    class Meta:
+        verbose_name = _("use of an API key")
+        verbose_name_plural = _("use of API keys")
+        constraints = [
+            models.UniqueConstraint(fields=["fingerprint", "day"], name="usage_once_for_each_day"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.fingerprint[:8]} {self.day}"

@@ -120,6 +120,9 @@ class Run(models.Model):
     )
     created_at = models.DateTimeField(_("started"))
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+    # Paused by the guard for what it would take away, and when an operator said to go on.
+    guarded_at = models.DateTimeField(_("paused by the guard"), null=True, blank=True)
+    guard_seen_at = models.DateTimeField(_("seen by an operator"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("collection run")
@@ -148,7 +151,8 @@ class FetchState(models.TextChoices):
     waiting ──claim──▶ running ──▶ succeeded  every week stored or unchanged
        ▲                  │  ├───▶ empty      NEIS has no row in the window
        │                  │  ├───▶ held       a week waits for an operator
-       └──retry, lease────┘  └───▶ failed
+       └──retry, lease,───┘  └───▶ failed
+          second look
     waiting, running ──▶ cancelled
     """
 
@@ -180,7 +184,18 @@ class ErrorClass(models.TextChoices):
     LIST_REFUSED = "list_refused", _("The school list lost too many schools")
     DATABASE = "database", _("The database was away")
     LOST = "lost", _("The worker was lost")
+    CRASHED = "crashed", _("Every worker that tried was lost")
     BUG = "bug", _("Fault in the program")
+
+
+UPSTREAM_FAULTS = (
+    ErrorClass.TIMED_OUT,
+    ErrorClass.CONNECTION_FAILED,
+    ErrorClass.SERVER_FAULT,
+    ErrorClass.MALFORMED,
+    ErrorClass.TRANSIENT,
+)
+"""What NEIS does when it is down, and now and then when it is not."""
 
 
 class SchoolFetch(models.Model):

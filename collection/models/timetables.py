@@ -71,7 +71,7 @@ class TimetableEntry(models.Model):
 
 class HeldState(models.TextChoices):
     """
-    waiting ──▶ accepted    stored in place of the week
+    waiting ──▶ accepted    stored in place of the week: by an operator, or by the rule
        ├──────▶ rejected    thrown away, the stored week stays
        └──────▶ superseded  a later answer was stored or held
     """
@@ -116,6 +116,10 @@ class HeldWeek(models.Model):
                 condition=models.Q(state="waiting"),
                 name="held_once_for_each_week",
             ),
+        ]
+        indexes = [
+            # For the choice by dates, level and office, and for the guard of a run.
+            models.Index(fields=["monday", "school"], name="held_monday_school"),
         ]
         permissions = [("decide_heldweek", _("Can accept and reject held weeks"))]
 

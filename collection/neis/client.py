@@ -192,9 +192,11 @@ class _Asking:
             query["pSize"] = str(PAGE_SIZE)
             if self._key is not None:
                 query["KEY"] = self._key.reveal()
-            self.requests += 1
-            body = self._client.get(self._service, query, self._deadline)
             try:
+                if self._key is not None:
+                    self._client.keys.count(self._key)
+                self.requests += 1
+                body = self._client.get(self._service, query, self._deadline)
                 return read_page(body, self._service)
             except KeyProblem as problem:
                 problem.args = (self._redact(str(problem)),)

@@ -29,6 +29,9 @@ class KeyRing(Protocol):
         """The key to use; None where no key is configured. Raises the KeyProblem of the last
         one when every key is set aside."""
 
+    def count(self, key: Key) -> None:
+        """Called before each request. Raises KeySpent when the key has no call left."""
+
     def set_aside(self, key: Key, problem: KeyProblem) -> None: ...
 
 
@@ -45,6 +48,9 @@ class Keys:
         if self._last_problem is not None:
             raise self._last_problem
         return None
+
+    def count(self, key: Key) -> None:
+        pass
 
     def set_aside(self, key: Key, problem: KeyProblem) -> None:
         if key in self._usable:

@@ -262,6 +262,37 @@ def test_fetch_of_lost_workers_ends_when_it_reaches_the_cap(
     assert (fetch.finished_at is not None) is (state is FetchState.FAILED)
 
 
+def lose(fetch: SchoolFetch) -> None:
+    take(SchoolFetch.objects.get(pk=fetch.pk))
+    let_lease_end(fetch)
+    claiming.expire_leases(most_failures=5)
+
+
+def test_fetch_is_crashed_after_the_cap_when_every_worker_was_lost_over_it() -> None:
+    fetch = make_fetch()
+
+    for _ in range(4):
+        lose(fetch)
+        fetch.refresh_from_db()
+        assert (fetch.state, fetch.error_class) == (FetchState.WAITING, ErrorClass.LOST)
+    lose(fetch)
+
+    fetch.refresh_from_db()
+    assert (fetch.state, fetch.error_class) == (FetchState.FAILED, ErrorClass.CRASHED)
+    assert Attempt.objects.count() == 5
+
+
+def test_fetch_is_not_crashed_when_one_of_its_workers_came_back() -> None:
+    fetch = make_fetch()
+    claiming.retry_later(take(fetch), TIMED_OUT, after_seconds=0, counts=True, published=False)
+
+    for _ in range(4):
+        lose(fetch)
+
+    fetch.refresh_from_db()
+    assert (fetch.state, fetch.error_class) == (FetchState.FAILED, ErrorClass.LOST)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_each_lost_attempt_is_noted_once_when_two_look_at_once() -> None:
     for number in range(40):

@@ -7,8 +7,10 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from collection import pumping
+from collection import claiming, pumping
+from collection.claiming import Failure
 from collection.models import (
+    ErrorClass,
     FetchState,
     Heartbeat,
     Level,
@@ -138,17 +140,13 @@ def test_no_more_than_the_window_is_published_again_when_the_broker_was_emptied(
 @pytest.mark.parametrize(
     ("columns", "published"),
     [
-        pytest.param({"next_attempt_at": ago(minutes=-1)}, False, id="retry later"),
-        pytest.param({"next_attempt_at": ago(seconds=1)}, True, id="retry due"),
+        pytest.param({"next_attempt_at": -60}, False, id="retry later"),
+        pytest.param({"next_attempt_at": 1}, True, id="retry due"),
         pytest.param(
-            {"next_attempt_at": ago(seconds=5), "published_at": ago(seconds=60)},
-            False,
-            id="retry's own message is due now",
+            {"next_attempt_at": 5, "published_at": 60}, False, id="retry's own message is due now"
         ),
         pytest.param(
-            {"next_attempt_at": ago(seconds=31), "published_at": ago(seconds=60)},
-            True,
-            id="retry's own message was lost",
+            {"next_attempt_at": 31, "published_at": 60}, True, id="retry's own message was lost"
         ),
         pytest.param({"state": FetchState.RUNNING}, False, id="running"),
         pytest.param({"state": FetchState.SUCCEEDED}, False, id="over"),
@@ -156,6 +154,11 @@ def test_no_more_than_the_window_is_published_again_when_the_broker_was_emptied(
     ],
 )
 def test_fetch_is_published_or_not_when(columns: dict[str, Any], published: bool) -> None:
+    """Numbers are seconds ago."""
+    columns = {
+        name: ago(seconds=value) if isinstance(value, int) else value
+        for name, value in columns.items()
+    }
     # Another one that is due keeps the stroke from ending early.
     (due,) = make_fetches(1)
     (fetch,) = make_fetches(1, **columns)
@@ -194,6 +197,37 @@ def test_higher_priority_and_then_the_older_run_is_first_when_room_is_short(
     first = make_fetches(2, make_run(priority=9))
 
     assert sorted(Broker().pump()) == sorted([*first, later[0]])
+
+
+def test_no_more_of_a_run_are_published_or_running_than_it_allows() -> None:
+    limited, other = make_run(most_at_once=3, priority=9), make_run()
+    fetches, others = make_fetches(6, limited), make_fetches(4, other)
+    broker = Broker()
+
+    assert broker.pump() == sorted([*fetches[:3], *others])
+    first, second = SchoolFetch.objects.filter(pk__in=fetches[:2])
+    claim = take(first)
+    take(second)
+    assert broker.pump() == []
+    SchoolFetch.objects.filter(pk=second.pk).update(state=FetchState.SUCCEEDED)
+    assert broker.pump() == fetches[3:4]
+    # One that is to be tried again soon has a message of its own.
+    claiming.retry_later(
+        claim,
+        Failure(ErrorClass.TIMED_OUT, ""),
+        after_seconds=60,
+        counts=True,
+        published=True,
+    )
+    assert broker.pump() == []
+
+
+def test_no_more_are_published_again_than_a_run_allows_when_they_are_overdue() -> None:
+    fetches = make_fetches(5, make_run(most_at_once=2), published_at=ago(minutes=10))
+    broker = Broker()
+
+    assert broker.pump() == fetches[:2]
+    assert broker.pump() == []
 
 
 def test_lost_fetch_is_published_again_in_the_same_stroke_when_its_lease_ended() -> None:

@@ -24,9 +24,16 @@ RULE = RetryRule(most_failures=5, first_seconds=20)
 
 
 def verdict(
-    error: Exception, *, attempt: int = 1, failures: int = 0, chance: float = 0.0
+    error: Exception,
+    *,
+    failures: int = 0,
+    throttled: int = 0,
+    outage: bool = False,
+    chance: float = 0.0,
 ) -> Verdict:
-    return judge(error, attempt=attempt, failures=failures, rule=RULE, chance=chance)
+    return judge(
+        error, failures=failures, throttled=throttled, outage=outage, rule=RULE, chance=chance
+    )
 
 
 @pytest.mark.parametrize(
@@ -105,7 +112,7 @@ def test_wait_is_at_most_a_quarter_of_an_hour_when_failures_go_on() -> None:
     rule = RetryRule(most_failures=50, first_seconds=20)
 
     waits = [
-        judge(TimedOut(""), attempt=1, failures=failures, rule=rule, chance=1.0)
+        judge(TimedOut(""), failures=failures, throttled=0, outage=False, rule=rule, chance=1.0)
         for failures in (6, 20, 48)
     ]
 
@@ -113,18 +120,33 @@ def test_wait_is_at_most_a_quarter_of_an_hour_when_failures_go_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "attempt", "failures", "gives_up"),
+    ("error", "throttled", "failures", "gives_up"),
     [
-        pytest.param(TimedOut(""), 4, 3, False, id="fourth failure"),
-        pytest.param(TimedOut(""), 5, 4, True, id="fifth failure"),
-        pytest.param(Throttled(""), 5, 4, False, id="throttled does not count"),
-        pytest.param(Throttled(""), 19, 0, False, id="throttled nineteen times"),
-        pytest.param(Throttled(""), 20, 0, True, id="throttled for ever"),
-        pytest.param(TimedOut(""), 20, 0, True, id="put off for ever"),
+        pytest.param(TimedOut(""), 0, 3, False, id="fourth failure"),
+        pytest.param(TimedOut(""), 0, 4, True, id="fifth failure"),
+        pytest.param(Throttled(""), 0, 4, False, id="throttled does not count"),
+        pytest.param(Throttled(""), 18, 0, False, id="throttled nineteen times"),
+        pytest.param(Throttled(""), 19, 0, True, id="throttled for ever"),
         pytest.param(KeySpent(""), 99, 4, False, id="a spent key is nobody's failure"),
     ],
 )
 def test_fetch_is_given_up_when(
-    error: Exception, attempt: int, failures: int, gives_up: bool
+    error: Exception, throttled: int, failures: int, gives_up: bool
 ) -> None:
-    assert (verdict(error, attempt=attempt, failures=failures) == Fail()) is gives_up
+    assert (verdict(error, throttled=throttled, failures=failures) == Fail()) is gives_up
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (TimedOut(""), Retry(10, counts=False)),
+        (ServerFault(""), Retry(10, counts=False)),
+        (DeadlinePassed(""), Retry(10, counts=False)),
+        (BadRequest(""), Fail()),
+        (KeySpent(""), Pause(PauseReason.QUOTA)),
+        (ZeroDivisionError(), Fail()),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_verdict_in_an_outage_when_error_is(error: Exception, expected: Verdict) -> None:
+    assert verdict(error, failures=4, outage=True) == expected

@@ -1,0 +1,355 @@
+"""Held weeks: asked again, accepted, rejected, compared; and the guard of a run."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db.models import F
+from django.utils import timezone
+from pytest_django import Settings
+
+from collection import guarding, held, runs, storage
+from collection.claiming import Claim
+from collection.deciding import HoldRule
+from collection.models import (
+    Attempt,
+    FetchState,
+    HeldState,
+    HeldWeek,
+    PauseReason,
+    Run,
+    RunState,
+    School,
+    SchoolFetch,
+    SchoolWeek,
+    TimetableEntry,
+)
+from collection.normalising import normalise
+from tests.collection import ledger
+from tests.collection import rows as wire
+from tests.collection.ledger import claimed, make_fetch, make_run, make_school, take
+from tests.collection.rows import MONDAY, Row
+
+pytestmark = pytest.mark.django_db
+
+RULE = HoldRule(ask_again_after=timedelta(seconds=660))
+
+
+@pytest.fixture(autouse=True)
+def _settings(settings: Settings) -> None:
+    settings.GUARD_ABOVE_SHARE = 0.05
+    settings.GUARD_FROM_SCHOOLS = 3
+
+
+def store(claim: Claim, rows: Sequence[Row], *, rule: HoldRule = RULE) -> FetchState:
+    own: Row = {"ATPT_OFCDC_SC_CODE": claim.office_code, "SD_SCHUL_CODE": claim.school_code}
+    answer = normalise(
+        wire.in_columns([row | own for row in rows]),
+        office_code=claim.office_code,
+        school_code=claim.school_code,
+        mondays=claim.mondays,
+    )
+    return storage.store(claim, answer, service="hisTimetable", requests=1, rule=rule)
+
+
+def hold(school: School, *, before: int = 40, after: int = 0) -> HeldWeek:
+    store(claimed(school), wire.lessons(before))
+    store(claimed(school), wire.lessons(after), rule=HoldRule())
+    return HeldWeek.objects.get(school=school, state=HeldState.WAITING)
+
+
+def subjects(school: School) -> list[str | None]:
+    entries = TimetableEntry.objects.filter(school=school).order_by("date", "position")
+    return list(entries.values_list("subject", flat=True))
+
+
+def let_pass(**span: float) -> None:
+    HeldWeek.objects.update(held_at=F("held_at") - timedelta(**span))
+    SchoolFetch.objects.filter(state=FetchState.WAITING).update(
+        next_attempt_at=F("next_attempt_at") - timedelta(**span)
+    )
+
+
+# A second look
+
+
+def test_school_is_asked_once_more_when_its_week_is_held() -> None:
+    school = make_school()
+    store(claimed(school), wire.lessons(40))
+    claim = claimed(school)
+
+    assert store(claim, []) is FetchState.WAITING
+
+    fetch = SchoolFetch.objects.get(pk=claim.fetch_id)
+    assert (fetch.failures, fetch.finished_at, fetch.published_at) == (0, None, None)
+    assert fetch.next_attempt_at is not None
+    wait = fetch.next_attempt_at - HeldWeek.objects.get().held_at
+    assert wait == timedelta(seconds=660)
+    assert Attempt.objects.get(fetch=fetch).outcome == "succeeded"
+    assert runs.finish_due() == 1  # The run that stored the week; this one goes on.
+    assert Run.objects.get(pk=claim.run_id).state == RunState.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("second", "state", "left", "held_states"),
+    [
+        pytest.param(0, FetchState.EMPTY, 0, {"accepted"}, id="agrees"),
+        pytest.param(2, FetchState.HELD, 40, {"superseded", "waiting"}, id="disagrees"),
+        pytest.param(40, FetchState.SUCCEEDED, 40, {"superseded"}, id="the rows are back"),
+    ],
+)
+def test_fetch_ends_when_the_second_answer(
+    second: int, state: FetchState, left: int, held_states: set[str]
+) -> None:
+    school = make_school()
+    store(claimed(school), wire.lessons(40))
+    claim = claimed(school)
+    store(claim, [])
+    let_pass(seconds=700)
+
+    again = take(SchoolFetch.objects.get(pk=claim.fetch_id))
+    assert store(again, wire.lessons(second)) is state
+
+    assert len(subjects(school)) == left
+    assert set(HeldWeek.objects.values_list("state", flat=True)) == held_states
+    fetch = SchoolFetch.objects.get(pk=claim.fetch_id)
+    assert (fetch.state, fetch.attempt, fetch.failures) == (state, 2, 0)
+    assert fetch.finished_at is not None
+
+
+def test_the_numbers_add_up_over_both_answers_when_a_school_was_asked_twice() -> None:
+    school = make_school()
+    store(claimed(school, weeks=2), wire.lessons(40))
+    claim = claimed(school, weeks=2)
+    rows = [*wire.lessons(3), *wire.lessons(5, ALL_TI_YMD="20260616")]
+    store(claim, rows)
+    let_pass(seconds=700)
+
+    store(take(SchoolFetch.objects.get(pk=claim.fetch_id)), rows)
+
+    fetch = SchoolFetch.objects.get(pk=claim.fetch_id)
+    assert (fetch.received, fetch.stored, fetch.held, fetch.unchanged) == (16, 8, 3, 5)
+    assert fetch.received == fetch.stored + fetch.held + fetch.unchanged
+
+
+# An operator's word
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_kept_answer_stands_in_place_of_the_week_when_accepted(after: int) -> None:
+    school, operator = make_school(), User.objects.create(username="operator")
+    kept = hold(school, after=after)
+
+    assert held.accept(held.waiting(), by=operator) == 1
+
+    assert len(subjects(school)) == after
+    week = SchoolWeek.objects.get()
+    assert (week.entries, bytes(week.digest)) == (after, bytes(kept.digest))
+    assert week.changed_by_id == kept.fetch.run_id
+    kept.refresh_from_db()
+    assert (kept.state, kept.decided_by) == (HeldState.ACCEPTED, operator)
+    assert kept.decided_at is not None
+    # What is stored is what the answer was: the same again changes nothing.
+    claim = claimed(school)
+    store(claim, wire.lessons(after))
+    assert SchoolFetch.objects.get(pk=claim.fetch_id).stored == 0
+
+
+def test_entries_are_those_of_the_answer_when_accepted() -> None:
+    school, twin = make_school(), make_school("7010119")
+    few = [wire.high(CLASS_NM=None, LOAD_DTM=None), *wire.lessons(2, ALL_TI_YMD="20260612")]
+    store(claimed(school), wire.lessons(40))
+    store(claimed(school), few, rule=HoldRule())
+    store(claimed(twin), few)
+
+    held.accept(held.waiting(), by=None)
+
+    columns = [f.name for f in TimetableEntry._meta.fields if f.name not in ("pk", "school")]
+    entries = TimetableEntry.objects.order_by("date", "position")
+    assert list(entries.filter(school=school).values_list(*columns)) == list(
+        entries.filter(school=twin).values_list(*columns)
+    )
+
+
+def test_stored_week_stays_when_rejected() -> None:
+    school, operator = make_school(), User.objects.create(username="operator")
+    kept = hold(school)
+
+    assert held.reject(held.waiting(), by=operator) == 1
+
+    kept.refresh_from_db()
+    assert (kept.state, kept.decided_by) == (HeldState.REJECTED, operator)
+    assert len(subjects(school)) == 40
+    assert held.waiting().count() == 0
+
+
+@pytest.mark.parametrize("act", [held.accept, held.reject])
+def test_nothing_changes_when_a_newer_answer_came_first(act: Any) -> None:
+    school = make_school()
+    chosen = HeldWeek.objects.filter(pk=hold(school).pk)
+    store(claimed(school), wire.lessons(41))
+
+    assert act(chosen, by=None) == 0
+
+    assert len(subjects(school)) == 41
+    assert HeldWeek.objects.get().state == HeldState.SUPERSEDED
+
+
+def test_only_the_chosen_are_decided_when_chosen_by_office_level_and_dates() -> None:
+    schools = [
+        make_school("1", office="B10", level="high"),
+        make_school("2", office="B10", level="middle"),
+        make_school("3", office="C10", level="high"),
+    ]
+    for school in schools:
+        hold(school)
+
+    chosen = held.waiting().filter(
+        school__office="B10", school__level="high", monday__range=(MONDAY, MONDAY)
+    )
+    assert held.accept(chosen, by=None) == 1
+
+    assert [len(subjects(school)) for school in schools] == [0, 40, 40]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_decision_holds_when_accepted_rejected_and_answered_at_once() -> None:
+    school = make_school()
+    chosen = HeldWeek.objects.filter(pk=hold(school).pk)
+    claim = claimed(school)
+    acts = [
+        lambda: held.accept(chosen, by=None),
+        lambda: held.reject(chosen, by=None),
+        lambda: store(claim, wire.lessons(41)) and 0,
+    ]
+
+    counts = ledger.at_once(lambda number: acts[number](), times=3)
+
+    assert counts[0] + counts[1] <= 1
+    # The newer answer stands, whoever came first.
+    assert len(subjects(school)) == 41
+    assert len(subjects(school)) == SchoolWeek.objects.get().entries
+
+
+def test_difference_tells_what_accepting_would_change() -> None:
+    school = make_school()
+    store(
+        claimed(school),
+        [
+            wire.high(PERIO=str(n), ITRT_CNTNT=f"{n}교시", CLASS_NM=c)
+            for n in (1, 2, 3)
+            for c in "123456789"
+        ],
+    )
+    store(
+        claimed(school),
+        [
+            wire.high(PERIO="1", ITRT_CNTNT="1교시"),
+            wire.high(PERIO="2", ITRT_CNTNT="다른 것"),
+            wire.high(PERIO="7", ITRT_CNTNT="새로"),
+        ],
+        rule=HoldRule(),
+    )
+
+    found = held.difference(HeldWeek.objects.get())
+
+    assert [lesson.subject for lesson in found.added] == ["새로"]
+    assert [(a.subject, b.subject) for a, b in found.changed] == [("2교시", "다른 것")]
+    assert len(found.removed) == 25
+
+
+# The guard of a run
+
+
+def make_losing_run(*, losing: int, schools: int = 40) -> tuple[Run, list[SchoolFetch]]:
+    """A run in which the first schools would lose their week."""
+    made = [make_school(f"s{number}") for number in range(schools)]
+    for school in made:
+        store(claimed(school), wire.lessons(2))
+    Run.objects.update(state=RunState.COMPLETED, finished_at=timezone.now())
+    run = make_run()
+    fetches = [make_fetch(school, run) for school in made]
+    for fetch in fetches[:losing]:
+        store(take(fetch), [])
+    return run, fetches
+
+
+def state_of(run: Run) -> tuple[str, str]:
+    run.refresh_from_db()
+    return run.state, run.pause_reason
+
+
+@pytest.mark.parametrize(
+    ("losing", "schools", "paused"),
+    [
+        pytest.param(2, 20, False, id="too few to judge by"),
+        pytest.param(3, 60, False, id="not above the share"),
+        pytest.param(4, 60, True, id="above the share"),
+    ],
+)
+def test_run_is_paused_or_not_when_it_would_empty(losing: int, schools: int, paused: bool) -> None:
+    run, _ = make_losing_run(losing=losing, schools=schools)
+
+    assert guarding.pause_losing() == paused
+
+    assert state_of(run) == (("paused", "guard") if paused else ("running", ""))
+
+
+def test_nothing_is_emptied_without_an_operator_when_a_run_was_paused_by_the_guard() -> None:
+    _run, fetches = make_losing_run(losing=10)
+    under_way = take(fetches[10])
+    guarding.pause_losing()
+    let_pass(hours=1)
+
+    # One that was under way, and a later run over the same weeks.
+    assert store(under_way, []) is FetchState.WAITING
+    later = make_run()
+    assert store(take(make_fetch(fetches[0].school, later)), []) is not FetchState.EMPTY
+
+    assert TimetableEntry.objects.filter(school=fetches[0].school).count() == 2
+    assert HeldWeek.objects.filter(state=HeldState.ACCEPTED).count() == 0
+
+
+def test_run_goes_on_and_believes_second_answers_when_an_operator_resumes_it() -> None:
+    run, fetches = make_losing_run(losing=10)
+    guarding.pause_losing()
+    assert runs.resume(run.pk)
+
+    assert guarding.pause_losing() == 0
+    let_pass(hours=1)
+    fetches[0].refresh_from_db()
+
+    assert store(take(fetches[0]), []) is FetchState.EMPTY
+    assert guarding.pause_losing() == 0
+
+
+def test_run_paused_by_the_guard_waits_for_an_operator_when_nothing_is_left_to_do() -> None:
+    run, _fetches = make_losing_run(losing=10)
+    guarding.pause_losing()
+    SchoolFetch.objects.filter(run=run).update(state=FetchState.HELD)
+
+    assert runs.finish_due() == 0
+    runs.resume(run.pk)
+    assert runs.finish_due() == 1
+
+
+def test_schools_emptied_by_the_rule_count_when_the_guard_looks() -> None:
+    _run, fetches = make_losing_run(losing=2)
+    let_pass(hours=1)
+    for fetch in fetches[:2]:
+        assert store(take(SchoolFetch.objects.get(pk=fetch.pk)), []) is FetchState.EMPTY
+    assert guarding.pause_losing() == 0
+
+    store(take(fetches[2]), [])
+
+    assert guarding.pause_losing() == 1
+
+
+def test_pause_has_its_reason_and_no_end_when_the_guard_made_it() -> None:
+    run, _ = make_losing_run(losing=10)
+    guarding.pause_losing()
+    run.refresh_from_db()
+    assert (run.pause_reason, run.paused_until) == (PauseReason.GUARD, None)
+    assert run.guarded_at is not None
