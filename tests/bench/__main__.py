@@ -92,9 +92,9 @@ class Bench:
                 for number in range(self._arguments.workers)
             ]
             time.sleep(5)
-            run = stack.collect("--from", str(FIRST), "--weeks", str(WEEKS))
+            run = stack.collect("--from", str(FIRST), "--weeks", str(WEEKS), timeout=1800)
             memory = sum(_resident_megabytes(worker.pid) for worker in workers)
-            again = stack.collect("--from", str(FIRST), "--weeks", str(WEEKS))
+            again = stack.collect("--from", str(FIRST), "--weeks", str(WEEKS), timeout=1800)
         entries = run["entries"]["received"]
         rate, bare_rate = entries / run["seconds"], bare["entries"] / bare["seconds"]
         return {

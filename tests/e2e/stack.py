@@ -130,8 +130,8 @@ class Stack:
         assert process.returncode == expect, f"{arguments}: {process.returncode}\n{out}\n{err}"
         return out
 
-    def collect(self, *arguments: str, expect: int = 0) -> dict[str, Any]:
-        return report(self.manage("collect", *arguments, "--json", expect=expect))
+    def collect(self, *arguments: str, expect: int = 0, timeout: float = 100) -> dict[str, Any]:
+        return report(self.manage("collect", *arguments, "--json", expect=expect, timeout=timeout))
 
     def start(self) -> None:
         self._redis_server.start()
