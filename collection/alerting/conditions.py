@@ -8,8 +8,10 @@ from django.db.models import Count, ExpressionWrapper, F, Min, Q, QuerySet
 from django.db.models.fields import DurationField
 from django.db.models.functions import Coalesce
 
+from collection import breaker, liveness
 from collection.models import (
     AlertKind,
+    Breaker,
     FetchState,
     Heartbeat,
     HeldState,
@@ -54,6 +56,8 @@ def read(now: datetime) -> list[Condition]:
         *_paused(),
         *_held(),
         *_silent_scheduler(now),
+        *_outage(),
+        *_stalled(),
     ]
 
 
@@ -160,3 +164,15 @@ def _silent_scheduler(now: datetime) -> Iterator[Condition]:
     seen_at = Heartbeat.objects.filter(name="scheduler").values_list("seen_at", flat=True).first()
     if seen_at is not None and now - seen_at > SCHEDULER_SILENT_AFTER:
         yield Condition(AlertKind.SCHEDULER, "scheduler", since=seen_at)
+
+
+def _outage() -> Iterator[Condition]:
+    upstream = breaker.state()
+    if upstream.state != Breaker.CLOSED:
+        yield Condition(AlertKind.OUTAGE, "neis", since=upstream.down_since or upstream.since)
+
+
+def _stalled() -> Iterator[Condition]:
+    since = liveness.stalled_since()
+    if since is not None:
+        yield Condition(AlertKind.STALLED, "work", since=since)

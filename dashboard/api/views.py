@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 
-from collection import runs
+from collection import breaker, liveness, quota, runs
 from collection.models import OPEN_RUN_STATES, HeldState, HeldWeek, Run
 from dashboard.api.tokens import token_required
 from dashboard.status import read_status
@@ -22,6 +22,17 @@ def show_overview(request: HttpRequest) -> JsonResponse:
             "scheduler_seen_at": status.scheduler_seen_at,
             "stopped_at": status.stopped_at,
             "open_runs": [_summary(run) for run in open_runs],
+            "neis": breaker.state().state,
+            "stalled_since": liveness.stalled_since(),
+            "keys": [
+                {
+                    "key": use.label,
+                    "state": use.state.value,
+                    "calls_today": use.used,
+                    "limit": use.limit,
+                }
+                for use in quota.use_of_keys()
+            ],
             "held_weeks": HeldWeek.objects.filter(state=HeldState.WAITING).count(),
         }
     )

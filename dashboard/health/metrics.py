@@ -9,9 +9,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
+from collection import breaker, liveness, quota
 from collection.models import (
     OPEN_RUN_STATES,
     Attempt,
+    Breaker,
     FetchState,
     Heartbeat,
     HeldState,
@@ -41,6 +43,7 @@ class _Ledger(Collector):
         yield from self._attempts()
         yield from self._freshness()
         yield from self._state()
+        yield from self._upstream()
 
     def _runs(self) -> Iterator[Metric]:
         runs = GaugeMetricFamily("neis_runs_open", "Open runs by state.", labels=["state"])
@@ -129,3 +132,24 @@ class _Ledger(Collector):
         for name, seen_at in Heartbeat.objects.values_list("name", "seen_at").order_by(F("name")):
             heartbeat.add_metric([name], max(0.0, (self._now - seen_at).total_seconds()))
         yield heartbeat
+
+    def _upstream(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "neis_down", "1 while NEIS is down.", int(breaker.state().state != Breaker.CLOSED)
+        )
+        calls = GaugeMetricFamily(
+            "neis_calls_today", "Calls of today in Korea, by key.", labels=["key"]
+        )
+        for use in quota.use_of_keys():
+            calls.add_metric([use.label], use.used)
+        yield calls
+        yield GaugeMetricFamily(
+            "neis_queued_messages",
+            "Messages that waited for a worker when the pump last looked.",
+            liveness.pump().queued or 0,
+        )
+        yield GaugeMetricFamily(
+            "neis_stalled",
+            "1 while work is due and nothing moves.",
+            int(liveness.stalled_since() is not None),
+        )

@@ -49,7 +49,9 @@ def store_week(monday: date = MONDAY) -> Run:
     school = make_school()
     claim = claimed(school, first_monday=monday)
     rows = [wire.high(ALL_TI_YMD=f"{monday:%Y%m%d}")]
-    answer = normalise(wire.in_columns(rows), office_code=OFFICE, school_code=SCHOOL, mondays=[monday])
+    answer = normalise(
+        wire.in_columns(rows), office_code=OFFICE, school_code=SCHOOL, mondays=[monday]
+    )
     storage.store(claim, answer, service="hisTimetable", requests=1, rule=HoldRule())
     Run.objects.update(state=RunState.COMPLETED, finished_at=timezone.now())
     return Run.objects.get()

@@ -58,12 +58,14 @@ def test_metrics_are_those_of_the_ledger(
         make_fetch(make_school(str(number)), run, state=state)
     make_fetch(make_school("old"), make_run(state=RunState.COMPLETED), state=FetchState.FAILED)
     Heartbeat.objects.create(name="scheduler", seen_at=timezone.now() - timedelta(seconds=90))
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(20):
         lines = program.get("/metrics").content.decode().splitlines()
     assert 'neis_runs_open{state="running"} 1.0' in lines
     assert 'neis_fetches{state="waiting"} 2.0' in lines
     assert 'neis_fetches{state="failed"} 1.0' in lines
     assert "neis_schools_open 4.0" in lines
+    assert "neis_down 0.0" in lines
+    assert "neis_stalled 0.0" in lines
     age = next(line for line in lines if line.startswith('neis_heartbeat_age_seconds{name="sch'))
     assert 90 <= float(age.split()[1]) < 100
 

@@ -19,6 +19,7 @@ from collection.models import (
     Alert,
     AlertKind,
     AlertMessage,
+    Breaker,
     Channel,
     FetchState,
     Heartbeat,
@@ -30,6 +31,7 @@ from collection.models import (
     RunState,
     SchoolFetch,
     SkipReason,
+    UpstreamState,
 )
 from tests.collection.ledger import at_once, make_fetch, make_run, make_school
 
@@ -156,6 +158,10 @@ def _scheduler(now: datetime) -> None:
     Heartbeat.objects.create(name="scheduler", seen_at=now - timedelta(minutes=3))
 
 
+def _outage(now: datetime) -> None:
+    UpstreamState.objects.create(state=Breaker.OPEN, since=now, down_since=now)
+
+
 @pytest.mark.parametrize(
     ("make", "kind"),
     [
@@ -166,6 +172,7 @@ def _scheduler(now: datetime) -> None:
         (_guard, AlertKind.GUARD),
         (_held, AlertKind.HELD),
         (_scheduler, AlertKind.SCHEDULER),
+        (_outage, AlertKind.OUTAGE),
     ],
 )
 def test_alert_is_opened_when(make: object, kind: AlertKind, receiver: Receiver) -> None:
