@@ -230,7 +230,7 @@ def test_fetch_waits_again_when_its_lease_has_ended() -> None:
 @pytest.mark.parametrize(
     "columns",
     [
-        pytest.param({"state": FetchState.RUNNING, "lease_until": ago(seconds=-60)}, id="in time"),
+        pytest.param({"state": FetchState.RUNNING, "lease_until": ago(hours=-1)}, id="in time"),
         pytest.param({"state": FetchState.WAITING, "lease_until": None}, id="waiting"),
         pytest.param(
             {"state": FetchState.CANCELLED, "lease_until": ago(minutes=5)}, id="cancelled"
