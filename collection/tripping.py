@@ -17,23 +17,27 @@ class Result:
 @dataclass(frozen=True, slots=True)
 class TripRule:
     """Down is: half of the last `looked_at` are faults, or so many in a row, or all of them
-    for so long. The last finds an outage when hardly anything is left to do."""
+    for so long. The last finds an outage when hardly anything is left to do.
+
+    What was under way as it began may still be answered: faults up to `onset` before belong to it.
+    """
 
     looked_at: int = 50
     share: float = 0.5
     in_a_row: int = 20
     for_long: timedelta = timedelta(seconds=60)
     for_long_at_least: int = 3
+    onset: timedelta = timedelta(seconds=60)
 
 
 def down_since(results: Sequence[Result], rule: TripRule) -> datetime | None:
     """`results` has the newest first. The time of the first fault that speaks for an outage;
     None when nothing does."""
     results = results[: rule.looked_at]
+    faults = [result for result in results if result.fault]
     streak = list(takewhile(lambda result: result.fault, results))
     if len(streak) >= rule.in_a_row or _for_long(streak, rule):
-        return streak[-1].at
-    faults = [result for result in results if result.fault]
+        return min(result.at for result in faults if streak[-1].at - result.at <= rule.onset)
     if len(results) == rule.looked_at and len(faults) >= rule.share * len(results):
         return faults[-1].at
     return None
