@@ -207,7 +207,8 @@ class SchoolFetch(models.Model):
     `retried_by` is the fetch of a later run that an operator started in place of a failed one.
     """
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="fetches")
+    # The index is `fetch_run`, which also pages through the fetches of a run.
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="fetches", db_index=False)
     school = models.ForeignKey(
         School, on_delete=models.PROTECT, null=True, blank=True, related_name="fetches"
     )
@@ -256,6 +257,7 @@ class SchoolFetch(models.Model):
             ),
         ]
         indexes = [
+            models.Index(fields=["run", "id"], name="fetch_run"),
             models.Index(fields=["run", "state"], name="fetch_run_state"),
             models.Index(fields=["school", "-id"], name="fetch_school"),
             models.Index(
