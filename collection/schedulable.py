@@ -13,6 +13,7 @@ START_DUE = "collection.start_due"
 CLEAN_RESULTS = "collection.clean_results"
 SEND_ALERTS = "collection.send_alerts"
 RETENTION = "collection.retention"
+REFRESH_COVERAGE = "collection.refresh_coverage"
 
 # Name of the task to names and types of its arguments, all of them required.
 TASKS: Mapping[str, Mapping[str, type]] = {
@@ -21,6 +22,7 @@ TASKS: Mapping[str, Mapping[str, type]] = {
     CLEAN_RESULTS: {},
     SEND_ALERTS: {},
     RETENTION: {},
+    REFRESH_COVERAGE: {},
 }
 CONTROL_QUEUE = "control"
 

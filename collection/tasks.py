@@ -5,12 +5,19 @@ from typing import Any
 
 from celery import Task, current_app, shared_task
 
-from collection import due, fetching, pumping, retention, switching
+from collection import coverage, due, fetching, pumping, retention, switching
 from collection.alerting import noticing
 from collection.alerting.channels import configured
 from collection.clock import database_now
 from collection.heartbeats import SCHEDULER
-from collection.schedulable import CLEAN_RESULTS, PUMP, RETENTION, SEND_ALERTS, START_DUE
+from collection.schedulable import (
+    CLEAN_RESULTS,
+    PUMP,
+    REFRESH_COVERAGE,
+    RETENTION,
+    SEND_ALERTS,
+    START_DUE,
+)
 
 FETCH_QUEUES = "fetch."
 PUMP_SECONDS = 2
@@ -61,6 +68,11 @@ def apply_retention() -> dict[str, Any]:
     """Once a day: what is old goes, what is to come is made."""
     removed = retention.apply(database_now())
     return {"weeks": [str(monday) for monday in removed.weeks], "rows": removed.rows}
+
+
+@shared_task(name=REFRESH_COVERAGE, ignore_result=True)
+def refresh_coverage() -> None:
+    coverage.refresh()
 
 
 def publish(fetch_id: int, kind: str) -> None:

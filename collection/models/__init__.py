@@ -8,6 +8,7 @@ from collection.models.alerts import (
     Channel,
     MessageState,
 )
+from collection.models.coverage import Coverage, CoverageCell, SchoolFreshness
 from collection.models.jobs import Dataset, Job, MissedPolicy, OverlapPolicy
 from collection.models.keys import ApiKeyState, KeyUsage
 from collection.models.runs import (
@@ -53,6 +54,8 @@ __all__ = [
     "AttemptOutcome",
     "Breaker",
     "Channel",
+    "Coverage",
+    "CoverageCell",
     "Dataset",
     "ErrorClass",
     "FetchState",
@@ -74,6 +77,7 @@ __all__ = [
     "RunState",
     "School",
     "SchoolFetch",
+    "SchoolFreshness",
     "SchoolListIssue",
     "SchoolListSync",
     "SchoolWeek",

@@ -271,6 +271,18 @@ class SchoolFetch(models.Model):
                 condition=models.Q(state="failed"),
                 name="fetch_failed_at",
             ),
+            models.Index(
+                fields=["error_class", "error_code", "finished_at", "id"],
+                include=["retried_by"],
+                condition=models.Q(state="failed"),
+                name="fetch_failed_class",
+            ),
+            models.Index(
+                fields=["finished_at"],
+                include=["attempt", "school"],
+                condition=models.Q(attempt__gt=1),
+                name="fetch_retried_at",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -314,6 +326,11 @@ class Attempt(models.Model):
                 fields=["finished_at"],
                 condition=models.Q(outcome__in=["failed", "postponed", "lost"]),
                 name="attempt_failed_at",
+            ),
+            models.Index(
+                fields=["error_class", "error_code", "finished_at", "id"],
+                condition=models.Q(outcome__in=["failed", "postponed", "lost"]),
+                name="attempt_failed_class",
             ),
         ]
 

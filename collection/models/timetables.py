@@ -120,6 +120,11 @@ class HeldWeek(models.Model):
         indexes = [
             # For the choice by dates, level and office, and for the guard of a run.
             models.Index(fields=["monday", "school"], name="held_monday_school"),
+            models.Index(
+                fields=["decided_at"],
+                condition=models.Q(decided_at__isnull=False),
+                name="held_decided_at",
+            ),
         ]
         permissions = [("decide_heldweek", _("Can accept and reject held weeks"))]
 
