@@ -5,9 +5,9 @@ A school is expected in a week when it had been founded by then and had not left
 when something is stored for it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -21,56 +21,58 @@ _LOCK_KEY = 7_305_040
 # A transaction counts from its beginning and is seen at its end; none lasts longer than this.
 _LONGEST_TRANSACTION = timedelta(minutes=2)
 
-# One row for each expected school and week of %(mondays)s. What was fetched last is looked up for
-# those alone that have nothing stored.
+# One row for each expected school. A fetch is told only where a later one has not mended it.
 _SCHOOLS = """
-SELECT school.id AS school_id, school.office_id, school.level, week.monday,
+WITH covering AS (
+    SELECT array_agg(id) AS runs FROM collection_run
+     WHERE dataset = 'timetable' AND first_monday <= %(monday)s
+       AND first_monday > %(monday)s::date - 7 * weeks
+), failed AS (
+    SELECT DISTINCT ON (item.school_id) item.school_id, item.id
+      FROM collection_schoolfetch AS item
+     WHERE item.state = 'failed' AND item.run_id = ANY((SELECT runs FROM covering)::bigint[])
+       AND NOT EXISTS (
+           SELECT 1 FROM collection_schoolfetch AS later
+            WHERE later.run_id = ANY((SELECT runs FROM covering)::bigint[])
+              AND later.school_id = item.school_id AND later.id > item.id
+              AND later.state IN ('succeeded', 'empty', 'held'))
+     ORDER BY item.school_id, item.id DESC
+)
+SELECT school.id AS school_id, school.office_id, school.level,
        CASE WHEN held.id IS NOT NULL THEN 'held'
             WHEN stored.entries > 0 THEN 'collected'
-            WHEN last.state = 'failed' THEN 'failed'
+            WHEN failed.id IS NOT NULL THEN 'failed'
             WHEN stored.entries = 0 THEN 'empty'
             ELSE 'untried' END AS coverage,
-       stored.checked_at, stored.changed_at, last.id AS fetch_id
-  FROM unnest(%(mondays)s::date[]) AS week (monday)
-  JOIN collection_school AS school
-    ON (%(office)s = '' OR school.office_id = %(office)s)
+       stored.checked_at, stored.changed_at, failed.id AS failed_id
+  FROM collection_school AS school
+  LEFT JOIN collection_schoolweek AS stored
+    ON stored.school_id = school.id AND stored.monday = %(monday)s
+  LEFT JOIN collection_heldweek AS held
+    ON held.school_id = school.id AND held.monday = %(monday)s AND held.state = 'waiting'
+  LEFT JOIN failed ON failed.school_id = school.id
+ WHERE (%(office)s = '' OR school.office_id = %(office)s)
    AND (%(level)s = '' OR school.level = %(level)s)
    AND (%(school)s::bigint IS NULL OR school.id = %(school)s)
-  LEFT JOIN collection_schoolweek AS stored
-    ON stored.school_id = school.id AND stored.monday = week.monday
-  LEFT JOIN collection_heldweek AS held
-    ON held.school_id = school.id AND held.monday = week.monday AND held.state = 'waiting'
-  LEFT JOIN LATERAL (
-    SELECT fetch.id, fetch.state
-      FROM collection_run AS run
-      JOIN collection_schoolfetch AS fetch ON fetch.run_id = run.id AND fetch.school_id = school.id
-     WHERE run.dataset = 'timetable' AND run.first_monday <= week.monday
-       AND run.first_monday > week.monday - 7 * run.weeks
-       AND fetch.state IN ('succeeded', 'empty', 'held', 'failed')
-       AND held.id IS NULL AND COALESCE(stored.entries, 0) = 0
-     ORDER BY fetch.id DESC LIMIT 1
-  ) AS last ON true
- WHERE stored.entries > 0
-    OR ((school.founded_on IS NULL OR school.founded_on < week.monday + 7)
-        AND (school.closed_at IS NULL
-             OR (school.closed_at AT TIME ZONE 'Asia/Seoul')::date > week.monday))
+   AND (stored.entries > 0
+        OR ((school.founded_on IS NULL OR school.founded_on < %(monday)s::date + 7)
+            AND (school.closed_at IS NULL
+                 OR (school.closed_at AT TIME ZONE 'Asia/Seoul')::date > %(monday)s)))
 """
 
 _STORE = f"""
 WITH counted AS (
-    SELECT office_id, level, monday,
+    SELECT office_id, level,
            {", ".join(f"count(*) FILTER (WHERE coverage = '{kind}') AS {kind}" for kind in Coverage)}
       FROM ({_SCHOOLS}) AS schools
-     GROUP BY office_id, level, monday
+     GROUP BY office_id, level
 ), gone AS (
-    DELETE FROM collection_coveragecell AS cell
-     WHERE monday = ANY(%(mondays)s)
-       AND NOT EXISTS (SELECT 1 FROM counted
-                        WHERE (counted.office_id, counted.level, counted.monday)
-                            = (cell.office_id, cell.level, cell.monday))
+    DELETE FROM collection_coveragecell
+     WHERE monday = %(monday)s
+       AND (office_id, level) NOT IN (SELECT office_id, level FROM counted)
 )
 INSERT INTO collection_coveragecell AS cell (office_id, level, monday, {", ".join(Coverage)})
-SELECT office_id, level, monday, {", ".join(Coverage)} FROM counted
+SELECT office_id, level, %(monday)s, {", ".join(Coverage)} FROM counted
     ON CONFLICT (monday, office_id, level) DO UPDATE
    SET {", ".join(f"{kind} = excluded.{kind}" for kind in Coverage)}
  WHERE ({", ".join(f"cell.{kind}" for kind in Coverage)})
@@ -81,7 +83,7 @@ _STORE_FRESHNESS = """
 INSERT INTO collection_schoolfreshness AS known (school_id, checked_at, changed_at)
 SELECT week.school_id, max(week.checked_at), max(week.changed_at)
   FROM collection_schoolweek AS week
- WHERE week.monday = ANY(%(mondays)s)
+ WHERE week.monday = %(monday)s
  GROUP BY week.school_id
     ON CONFLICT (school_id) DO UPDATE
    SET checked_at = GREATEST(known.checked_at, excluded.checked_at),
@@ -112,26 +114,31 @@ SELECT DISTINCT monday FROM collection_coveragecell UNION SELECT DISTINCT monday
 
 @dataclass(frozen=True, slots=True)
 class SchoolCoverage:
-    """One school in one week; `fetch_id` is the fetch that last ended, where nothing is stored."""
+    """One school in one week; `failed_id` is the fetch that failed, if the last one did."""
 
     school_id: int
     coverage: Coverage
     checked_at: datetime | None
     changed_at: datetime | None
-    fetch_id: int | None
+    failed_id: int | None
 
 
 def of_schools(
     monday: date, *, office: str = "", level: str = "", school_id: int | None = None
 ) -> list[SchoolCoverage]:
     """Every expected school of the week, from the truth. Nothing chosen: all."""
-    chosen = {"mondays": [monday], "office": office, "level": level, "school": school_id}
     with connection.cursor() as cursor:
-        cursor.execute(_SCHOOLS, chosen)
+        cursor.execute(_SCHOOLS, _parameters(monday, office, level, school_id))
         return [
-            SchoolCoverage(school_id, Coverage(coverage), checked_at, changed_at, fetch_id)
-            for school_id, _, _, _, coverage, checked_at, changed_at, fetch_id in cursor
+            SchoolCoverage(school_id, Coverage(coverage), checked_at, changed_at, failed_id)
+            for school_id, _, _, coverage, checked_at, changed_at, failed_id in cursor.fetchall()
         ]
+
+
+def _parameters(
+    monday: date, office: str = "", level: str = "", school_id: int | None = None
+) -> dict[str, Any]:
+    return {"monday": monday, "office": office, "level": level, "school": school_id}
 
 
 def refresh() -> list[date]:
@@ -145,7 +152,7 @@ def refresh() -> list[date]:
         now = database_now()
         mondays = _changed_since(as_of())
         for monday in mondays:
-            _count([monday])
+            _count(monday)
         Heartbeat.objects.update_or_create(name=HEARTBEAT, defaults={"seen_at": now})
     return mondays
 
@@ -170,12 +177,10 @@ def _changed_since(last: datetime | None) -> list[date]:
             cursor.execute(f"{_WEEKS_KNOWN} UNION {_WEEKS_OF_RUNS}", {"since": since})
         else:
             cursor.execute(f"{_WEEKS_OF_RUNS} UNION {_WEEKS_OF_DECISIONS}", {"since": since})
-        return sorted(monday for (monday,) in cursor)
+        return sorted(monday for (monday,) in cursor.fetchall())
 
 
-def _count(mondays: Sequence[date]) -> None:
+def _count(monday: date) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(
-            _STORE, {"mondays": list(mondays), "office": "", "level": "", "school": None}
-        )
-        cursor.execute(_STORE_FRESHNESS, {"mondays": list(mondays)})
+        cursor.execute(_STORE, _parameters(monday))
+        cursor.execute(_STORE_FRESHNESS, _parameters(monday))
