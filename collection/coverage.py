@@ -60,6 +60,8 @@ SELECT school.id AS school_id, school.office_id, school.level,
                  OR (school.closed_at AT TIME ZONE 'Asia/Seoul')::date > %(monday)s)))
 """
 
+_IN_ORDER = "ORDER BY school.office_id, school.level, school.name, school.id"
+
 _STORE = f"""
 WITH counted AS (
     SELECT office_id, level,
@@ -126,9 +128,9 @@ class SchoolCoverage:
 def of_schools(
     monday: date, *, office: str = "", level: str = "", school_id: int | None = None
 ) -> list[SchoolCoverage]:
-    """Every expected school of the week, from the truth. Nothing chosen: all."""
+    """Every expected school of the week by office, level and name. Nothing chosen: all."""
     with connection.cursor() as cursor:
-        cursor.execute(_SCHOOLS, _parameters(monday, office, level, school_id))
+        cursor.execute(_SCHOOLS + _IN_ORDER, _parameters(monday, office, level, school_id))
         return [
             SchoolCoverage(school_id, Coverage(coverage), checked_at, changed_at, failed_id)
             for school_id, _, _, coverage, checked_at, changed_at, failed_id in cursor.fetchall()

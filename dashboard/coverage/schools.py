@@ -26,7 +26,7 @@ from collection.runs import Plan
 from dashboard.coverage.reads import Tally
 from dashboard.coverage.reasons import Reason, reason_of
 
-MOST_SHOWN = 200
+MOST_SHOWN = 100
 MISSING = "missing"
 
 
@@ -94,21 +94,19 @@ class WeekOfSchools:
 def read_week(choice: Choice, *, today: date) -> WeekOfSchools:
     found = choice.find()
     counts = Counter(each.coverage for each in found)
-    matching = {each.school_id: each for each in found if choice.takes(each)}
-    shown = choice.schools().filter(pk__in=list(matching)).order_by("office", "level", "name", "id")
-    schools = list(shown.select_related("office")[:MOST_SHOWN])
+    matching = [each for each in found if choice.takes(each)]
     return WeekOfSchools(
         tally=Tally(**{kind.value: counts[kind] for kind in Coverage}),
-        lines=_explain(schools, matching, choice.monday, today),
+        lines=_explain(matching[:MOST_SHOWN], choice.monday, today),
         matching=len(matching),
-        unexpected=_unexpected(choice, [each.school_id for each in found]),
+        unexpected=_unexpected(choice, {each.school_id for each in found}),
     )
 
 
 def read_reason(school: School, monday: date, *, today: date) -> Line | None:
     """None where the school is not expected in the week."""
-    found = {each.school_id: each for each in coverage.of_schools(monday, school_id=school.pk)}
-    return next(iter(_explain([school], found, monday, today)), None) if found else None
+    found = coverage.of_schools(monday, school_id=school.pk)
+    return next(iter(_explain(found, monday, today)), None)
 
 
 def codes_to_collect(choice: Choice) -> list[str]:
@@ -118,24 +116,18 @@ def codes_to_collect(choice: Choice) -> list[str]:
     return list(schools.order_by("code").values_list("code", flat=True))
 
 
-def _explain(
-    schools: Sequence[School],
-    found: dict[int, SchoolCoverage],
-    monday: date,
-    today: date,
-) -> list[Line]:
-    ids = [school.pk for school in schools]
+def _explain(found: Sequence[SchoolCoverage], monday: date, today: date) -> list[Line]:
+    ids = [each.school_id for each in found]
+    schools = School.objects.select_related("office").in_bulk(ids)
+    failed = SchoolFetch.objects.in_bulk([each.failed_id for each in found if each.failed_id])
     under_way = _under_way(ids, monday)
     checked, with_data = _history(ids)
     mostly_empty = _mostly_empty(monday)
-    failed = SchoolFetch.objects.in_bulk(
-        [failed_id for pk in ids if (failed_id := found[pk].failed_id)]
-    )
     return [
         Line(
-            school=school,
+            school=(school := schools[each.school_id]),
             reason=reason_of(
-                found[school.pk].coverage,
+                each.coverage,
                 monday=monday,
                 today=today,
                 under_way=school.pk in under_way,
@@ -143,11 +135,11 @@ def _explain(
                 weeks_with_data=with_data.get(school.pk, 0),
                 most_are_empty=(school.office_id, school.level) in mostly_empty,
             ),
-            checked_at=found[school.pk].checked_at,
-            changed_at=found[school.pk].changed_at,
-            failed=failed.get(found[school.pk].failed_id or 0),
+            checked_at=each.checked_at,
+            changed_at=each.changed_at,
+            failed=failed.get(each.failed_id or 0),
         )
-        for school in schools
+        for each in found
     ]
 
 
@@ -176,9 +168,12 @@ def _mostly_empty(monday: date) -> set[tuple[str, str]]:
     return set(cells.values_list("office_id", "level"))
 
 
-def _unexpected(choice: Choice, expected: Sequence[int]) -> list[Line]:
-    schools = choice.schools().exclude(pk__in=expected).select_related("office")
+def _unexpected(choice: Choice, expected: set[int]) -> list[Line]:
+    """Of the schools that closed or were founded later; others are always expected."""
+    later = Q(closed_at__isnull=False) | Q(founded_on__gt=choice.monday)
+    schools = choice.schools().filter(later).order_by("office", "level", "name", "id")
     return [
         Line(school, Reason.CLOSED if school.closed_at else Reason.NOT_FOUNDED)
-        for school in schools.order_by("office", "level", "name", "id")[:MOST_SHOWN]
-    ]
+        for school in schools
+        if school.pk not in expected
+    ][:MOST_SHOWN]

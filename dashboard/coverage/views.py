@@ -15,14 +15,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
-from collection import coverage, runs
+from collection import audit, coverage, runs
 from collection.models import Coverage, Level, Office, Run, Trigger
 from collection.planning import monday_of
 from collection.runs import NotStarted
 from dashboard.coverage import cells, reads, schools
 from dashboard.coverage.schools import MISSING, Choice
 from dashboard.coverage.weeks import SPANS, read_monday, read_span, span_until
-from dashboard.journal import note_change_of
 from dashboard.pages import render_page, requires
 
 
@@ -100,12 +99,7 @@ def collect(request: HttpRequest, monday: date) -> HttpResponse:
     except NotStarted as refusal:
         messages.error(request, str(refusal))
         return redirect(address)
-    note_change_of(
-        user,
-        run,
-        before=_("%(n)s schools without data") % {"n": len(codes)},
-        after=_("collected by run %(run)s") % {"run": run},
-    )
+    audit.record(user, run, audit.change("schools", None, len(codes)))
     messages.success(request, _started(run, len(codes)))
     return redirect(address)
 
