@@ -5,6 +5,7 @@ A school is expected in a week when it had been founded by then and had not left
 when something is stored for it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -38,7 +39,7 @@ WITH covering AS (
               AND later.state IN ('succeeded', 'empty', 'held'))
      ORDER BY item.school_id, item.id DESC
 )
-SELECT school.id AS school_id, school.office_id, school.level,
+SELECT school.id AS school_id, school.office_id, school.level, school.name,
        CASE WHEN held.id IS NOT NULL THEN 'held'
             WHEN stored.entries > 0 THEN 'collected'
             WHEN failed.id IS NOT NULL THEN 'failed'
@@ -60,7 +61,13 @@ SELECT school.id AS school_id, school.office_id, school.level,
                  OR (school.closed_at AT TIME ZONE 'Asia/Seoul')::date > %(monday)s)))
 """
 
-_IN_ORDER = "ORDER BY school.office_id, school.level, school.name, school.id"
+_CHOOSE = f"""
+SELECT school_id, coverage, checked_at, changed_at, failed_id FROM ({_SCHOOLS}) AS schools
+ WHERE coverage = ANY(%(kinds)s)
+ ORDER BY office_id, level, name, school_id LIMIT %(most)s
+"""
+
+_TALLY = f"SELECT coverage, count(*) FROM ({_SCHOOLS}) AS schools GROUP BY coverage"
 
 _STORE = f"""
 WITH counted AS (
@@ -126,15 +133,27 @@ class SchoolCoverage:
 
 
 def of_schools(
-    monday: date, *, office: str = "", level: str = "", school_id: int | None = None
+    monday: date,
+    *,
+    office: str = "",
+    level: str = "",
+    school_id: int | None = None,
+    kinds: Iterable[Coverage] = Coverage,
+    most: int | None = None,
 ) -> list[SchoolCoverage]:
-    """Every expected school of the week by office, level and name. Nothing chosen: all."""
+    """The expected schools of the week by office, level and name, from the truth, at `most`."""
+    chosen = _parameters(monday, office, level, school_id)
     with connection.cursor() as cursor:
-        cursor.execute(_SCHOOLS + _IN_ORDER, _parameters(monday, office, level, school_id))
-        return [
-            SchoolCoverage(school_id, Coverage(coverage), checked_at, changed_at, failed_id)
-            for school_id, _, _, coverage, checked_at, changed_at, failed_id in cursor.fetchall()
-        ]
+        cursor.execute(_CHOOSE, {**chosen, "kinds": [str(kind) for kind in kinds], "most": most})
+        return [SchoolCoverage(row[0], Coverage(row[1]), *row[2:]) for row in cursor.fetchall()]
+
+
+def tally(monday: date, *, office: str = "", level: str = "") -> dict[Coverage, int]:
+    """The expected schools of the week, counted from the truth."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TALLY, _parameters(monday, office, level))
+        counts = dict(cursor.fetchall())
+    return {kind: counts.get(kind, 0) for kind in Coverage}
 
 
 def _parameters(

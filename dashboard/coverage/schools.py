@@ -1,12 +1,11 @@
 """The schools behind a cell, each with the reason why it is missing: read from the truth."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from urllib.parse import urlencode
 
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 
 from collection import coverage
 from collection.coverage import SchoolCoverage
@@ -21,7 +20,7 @@ from collection.models import (
     SchoolFetch,
     SchoolWeek,
 )
-from collection.planning import window
+from collection.planning import KOREA, window
 from collection.runs import Plan
 from dashboard.coverage.reads import Tally
 from dashboard.coverage.reasons import Reason, reason_of
@@ -39,13 +38,16 @@ class Choice:
     level: str = ""
     state: str = ""
 
-    def find(self) -> list[SchoolCoverage]:
-        return coverage.of_schools(self.monday, office=self.office, level=self.level)
-
-    def takes(self, found: SchoolCoverage) -> bool:
+    @property
+    def kinds(self) -> list[Coverage]:
         if self.state == MISSING:
-            return found.coverage is not Coverage.COLLECTED
-        return not self.state or found.coverage == self.state
+            return [kind for kind in Coverage if kind is not Coverage.COLLECTED]
+        return [kind for kind in Coverage if self.state in ("", kind)]
+
+    def find(self, *, most: int | None = None) -> list[SchoolCoverage]:
+        return coverage.of_schools(
+            self.monday, office=self.office, level=self.level, kinds=self.kinds, most=most
+        )
 
     @property
     def query(self) -> str:
@@ -92,14 +94,12 @@ class WeekOfSchools:
 
 
 def read_week(choice: Choice, *, today: date) -> WeekOfSchools:
-    found = choice.find()
-    counts = Counter(each.coverage for each in found)
-    matching = [each for each in found if choice.takes(each)]
+    counts = coverage.tally(choice.monday, office=choice.office, level=choice.level)
     return WeekOfSchools(
-        tally=Tally(**{kind.value: counts[kind] for kind in Coverage}),
-        lines=_explain(matching[:MOST_SHOWN], choice.monday, today),
-        matching=len(matching),
-        unexpected=_unexpected(choice, {each.school_id for each in found}),
+        tally=Tally(**{kind.value: count for kind, count in counts.items()}),
+        lines=_explain(choice.find(most=MOST_SHOWN), choice.monday, today),
+        matching=sum(counts[kind] for kind in choice.kinds),
+        unexpected=_unexpected(choice),
     )
 
 
@@ -111,7 +111,7 @@ def read_reason(school: School, monday: date, *, today: date) -> Line | None:
 
 def codes_to_collect(choice: Choice) -> list[str]:
     """The codes of those schools of `choice` that are still open."""
-    ids = [each.school_id for each in choice.find() if choice.takes(each)]
+    ids = [each.school_id for each in choice.find()]
     schools = School.objects.filter(pk__in=ids, closed_at__isnull=True)
     return list(schools.order_by("code").values_list("code", flat=True))
 
@@ -168,12 +168,15 @@ def _mostly_empty(monday: date) -> set[tuple[str, str]]:
     return set(cells.values_list("office_id", "level"))
 
 
-def _unexpected(choice: Choice, expected: set[int]) -> list[Line]:
-    """Of the schools that closed or were founded later; others are always expected."""
-    later = Q(closed_at__isnull=False) | Q(founded_on__gt=choice.monday)
-    schools = choice.schools().filter(later).order_by("office", "level", "name", "id")
+def _unexpected(choice: Choice) -> list[Line]:
+    """As collection.coverage has it: nothing is stored, and it was closed or not founded yet."""
+    week_begins = datetime.combine(choice.monday + timedelta(days=1), time(), KOREA)
+    stored = SchoolWeek.objects.filter(school=OuterRef("pk"), monday=choice.monday, entries__gt=0)
+    schools = choice.schools().filter(
+        Q(closed_at__lt=week_begins) | Q(founded_on__gte=choice.monday + timedelta(days=7))
+    )
+    left_out = schools.exclude(Exists(stored)).order_by("office", "level", "name", "id")
     return [
         Line(school, Reason.CLOSED if school.closed_at else Reason.NOT_FOUNDED)
-        for school in schools
-        if school.pk not in expected
-    ][:MOST_SHOWN]
+        for school in left_out[:MOST_SHOWN]
+    ]
