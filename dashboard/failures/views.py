@@ -63,9 +63,10 @@ def list_fetches(request: HttpRequest) -> TemplateResponse:
         "query": without_position(request.GET),
         "actions": allowed(RETRY, request),
     }
-    template = "_failure_fetches" if request.headers.get("HX-Request") else "failure_fetches"
+    if request.headers.get("HX-Request"):
+        return render_fragment(request, "dashboard/_failure_fetches.html", context)
     return render_page(
-        request, f"dashboard/{template}.html", title=_("Schools that failed"), context=context
+        request, "dashboard/failure_fetches.html", title=_("Schools that failed"), context=context
     )
 
 
