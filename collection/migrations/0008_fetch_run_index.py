@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("collection", "0006_alerts")]
+    dependencies = [("collection", "0007_guards")]
 
     operations = [
         migrations.AddIndex(

@@ -39,8 +39,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("django_celery_beat", "0019_alter_periodictasks_options"),
         ("django_celery_results", "0014_alter_taskresult_status"),
-        ("collection", "0007_guards"),
-        ("collection", "0051_fetch_run_index"),
+        ("collection", "0008_fetch_run_index"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
