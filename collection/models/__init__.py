@@ -9,6 +9,15 @@ from collection.models.alerts import (
     MessageState,
 )
 from collection.models.coverage import Coverage, CoverageCell, SchoolFreshness
+from collection.models.exports import (
+    OPEN_EXPORT_STATES,
+    Audience,
+    Encoding,
+    Export,
+    ExportState,
+    FileFormat,
+    HeaderStyle,
+)
 from collection.models.jobs import Dataset, Job, MissedPolicy, OverlapPolicy
 from collection.models.keys import ApiKeyState, KeyUsage
 from collection.models.runs import (
@@ -42,6 +51,7 @@ from collection.models.timetables import HeldState, HeldWeek, SchoolWeek, Timeta
 
 __all__ = [
     "FINAL_RUN_STATES",
+    "OPEN_EXPORT_STATES",
     "OPEN_FETCH_STATES",
     "OPEN_RUN_STATES",
     "UPSTREAM_FAULTS",
@@ -52,13 +62,19 @@ __all__ = [
     "ApiKeyState",
     "Attempt",
     "AttemptOutcome",
+    "Audience",
     "Breaker",
     "Channel",
     "Coverage",
     "CoverageCell",
     "Dataset",
+    "Encoding",
     "ErrorClass",
+    "Export",
+    "ExportState",
     "FetchState",
+    "FileFormat",
+    "HeaderStyle",
     "Heartbeat",
     "HeldState",
     "HeldWeek",
