@@ -14,6 +14,7 @@ CLEAN_RESULTS = "collection.clean_results"
 SEND_ALERTS = "collection.send_alerts"
 RETENTION = "collection.retention"
 REFRESH_COVERAGE = "collection.refresh_coverage"
+EXPIRE_EXPORTS = "collection.expire_exports"
 
 # Name of the task to names and types of its arguments, all of them required.
 TASKS: Mapping[str, Mapping[str, type]] = {
@@ -23,6 +24,7 @@ TASKS: Mapping[str, Mapping[str, type]] = {
     SEND_ALERTS: {},
     RETENTION: {},
     REFRESH_COVERAGE: {},
+    EXPIRE_EXPORTS: {},
 }
 CONTROL_QUEUE = "control"
 

@@ -1,17 +1,29 @@
 """What Celery runs. A message is a hint: PostgreSQL decides whether there is anything to do."""
 
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from celery import Task, current_app, shared_task
 
-from collection import coverage, due, fetching, pumping, retention, switching
+from collection import (
+    coverage,
+    due,
+    export_files,
+    export_making,
+    exports,
+    fetching,
+    pumping,
+    retention,
+    switching,
+)
 from collection.alerting import noticing
 from collection.alerting.channels import configured
 from collection.clock import database_now
 from collection.heartbeats import SCHEDULER
 from collection.schedulable import (
     CLEAN_RESULTS,
+    EXPIRE_EXPORTS,
     PUMP,
     REFRESH_COVERAGE,
     RETENTION,
@@ -20,6 +32,7 @@ from collection.schedulable import (
 )
 
 FETCH_QUEUES = "fetch."
+EXPORT_QUEUE = "export"
 PUMP_SECONDS = 2
 
 
@@ -44,6 +57,35 @@ class RetryLater(Exception):
 @shared_task(name=PUMP, ignore_result=True)
 def pump() -> None:
     pumping.pump(publish=publish, queued=queued, heartbeat=SCHEDULER)
+    publish_exports()
+
+
+@shared_task(bind=True, name="collection.make_export")
+def make_export(self: "Task[Any, Any]", export_id: str) -> dict[str, Any]:
+    state = export_making.make(
+        export_id,
+        worker=self.request.hostname or "",
+        task_id=uuid.UUID(self.request.id) if self.request.id else None,
+    )
+    return {"export": export_id, "state": state and state.value}
+
+
+@shared_task(name=EXPIRE_EXPORTS, ignore_result=True)
+def expire_exports() -> None:
+    exports.expire_due()
+    if exports.leave_files():
+        sweep_exports.apply_async(queue=EXPORT_QUEUE, expires=60)
+
+
+@shared_task(name="collection.sweep_exports", ignore_result=True)
+def sweep_exports() -> None:
+    """On the queue of exports: files are thrown away where they are written."""
+    export_files.sweep()
+
+
+def publish_exports() -> None:
+    for export_id in exports.take_due(queued=lambda: _waiting_in([EXPORT_QUEUE])):
+        make_export.apply_async(args=(export_id,), queue=EXPORT_QUEUE)
 
 
 @shared_task(name=START_DUE)
@@ -81,12 +123,15 @@ def publish(fetch_id: int, kind: str) -> None:
 
 def queued() -> int:
     """The messages that wait in the queues of fetches."""
+    return _waiting_in(name for name in current_app.amqp.queues if name.startswith(FETCH_QUEUES))
+
+
+def _waiting_in(queues: Iterable[str]) -> int:
     with current_app.connection_for_read() as broker:
         channel: Any = broker.default_channel
         return sum(
             channel.queue_declare(queue=name, durable=True, auto_delete=False).message_count
-            for name in current_app.amqp.queues
-            if name.startswith(FETCH_QUEUES)
+            for name in queues
         )
 
 

@@ -211,6 +211,40 @@ HISTORY_DAYS = environment.number("HISTORY_DAYS", 365)
 # A school list that lost more than this share of its open schools is refused.
 REFUSE_LIST_BELOW_SHARE = environment.decimal("REFUSE_LIST_BELOW_SHARE", "0.95")
 
+# --- Exports -----------------------------------------------------------------------------------
+
+EXPORTS_DIRECTORY = Path(
+    environment.text("EXPORTS_DIRECTORY", str(BASE_DIR / ".local" / "exports"))
+)
+EXPORTS_KEPT_FOR = timedelta(days=environment.number("EXPORTS_KEPT_DAYS", 14, least=1))
+EXPORTS_AT_ONCE = environment.number("EXPORTS_AT_ONCE", 2, least=1)
+# Renewed every second; handing a large file over to a storage that is far away must fit in it.
+EXPORT_LEASE_SECONDS = environment.number("EXPORT_LEASE_SECONDS", 300, least=5)
+EXPORTS_S3_BUCKET = environment.text("EXPORTS_S3_BUCKET")
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "exports": {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": EXPORTS_S3_BUCKET,
+            "location": environment.text("EXPORTS_S3_PREFIX"),
+            "endpoint_url": environment.text("EXPORTS_S3_ENDPOINT_URL") or None,
+            "region_name": environment.text("EXPORTS_S3_REGION") or None,
+            "default_acl": None,
+        },
+    }
+    if EXPORTS_S3_BUCKET
+    else {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "location": EXPORTS_DIRECTORY / "ready",
+            "file_permissions_mode": 0o600,
+            "directory_permissions_mode": 0o700,
+        },
+    },
+}
+
 # --- Celery ------------------------------------------------------------------------------------
 
 # kombu has a form of its own for Redis on a Unix socket.
@@ -253,6 +287,7 @@ CELERY_TASK_QUEUES = [
         "fetch.high",
         "fetch.special",
         "fetch.list",
+        "export",
     )
 ]
 CELERY_TASK_CREATE_MISSING_QUEUES = False

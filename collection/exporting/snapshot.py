@@ -9,9 +9,11 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from django.db import Error, connection
+from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
+
+from collection.own_connection import unpooled
 
 # PostgreSQL sends one message for each row; this many are joined before anything is done to them.
 _ROWS_IN_BLOCK = 4096
@@ -44,7 +46,7 @@ class Snapshot:
 
 @contextmanager
 def snapshot() -> Iterator[Snapshot]:
-    own = connection.copy()
+    own = unpooled()
     try:
         own.set_autocommit(False)
         with own.cursor() as cursor:

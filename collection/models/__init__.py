@@ -10,10 +10,12 @@ from collection.models.alerts import (
 )
 from collection.models.coverage import Coverage, CoverageCell, SchoolFreshness
 from collection.models.exports import (
+    FILELESS_EXPORT_STATES,
     OPEN_EXPORT_STATES,
     Audience,
     Encoding,
     Export,
+    ExportFailure,
     ExportState,
     FileFormat,
     HeaderStyle,
@@ -50,6 +52,7 @@ from collection.models.state import Breaker, Heartbeat, PumpState, StopSwitch, U
 from collection.models.timetables import HeldState, HeldWeek, SchoolWeek, TimetableEntry
 
 __all__ = [
+    "FILELESS_EXPORT_STATES",
     "FINAL_RUN_STATES",
     "OPEN_EXPORT_STATES",
     "OPEN_FETCH_STATES",
@@ -71,6 +74,7 @@ __all__ = [
     "Encoding",
     "ErrorClass",
     "Export",
+    "ExportFailure",
     "ExportState",
     "FetchState",
     "FileFormat",

@@ -54,7 +54,20 @@ class ExportState(models.TextChoices):
     DELETED = "deleted", _("Deleted")
 
 
+class ExportFailure(models.TextChoices):
+    FILE = "file", _("The file could not be written")
+    DATABASE = "database", _("The database was away")
+    LOST = "lost", _("The worker was lost")
+    BUG = "bug", _("Fault in the program")
+
+
 OPEN_EXPORT_STATES = (ExportState.WAITING, ExportState.RUNNING)
+FILELESS_EXPORT_STATES = (
+    ExportState.FAILED,
+    ExportState.CANCELLED,
+    ExportState.EXPIRED,
+    ExportState.DELETED,
+)
 
 
 class ExportChoices(models.Model):
@@ -142,6 +155,9 @@ class Export(ExportChoices):
     file_name = models.CharField(max_length=100, blank=True, editable=False)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
     expires_at = models.DateTimeField(_("kept until"), null=True, blank=True)
+    failure = models.CharField(
+        _("reason of the failure"), max_length=10, choices=ExportFailure.choices, blank=True
+    )
     error = models.TextField(_("error"), blank=True)
 
     class Meta:

@@ -8,7 +8,7 @@ from collection import pumping, tasks
 
 class Command(BaseCommand):
     help = (
-        "Publishes due fetches and takes back lost ones, as the scheduler does every two seconds. "
+        "Publishes due fetches and exports and takes back lost ones, as the scheduler does every two seconds. "
         "Safe to run anywhere, any number of times."
     )
 
@@ -18,6 +18,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, forever: bool, **options: Any) -> None:
         while True:
             pumped = pumping.pump(publish=tasks.publish, queued=tasks.queued)
+            tasks.publish_exports()
             if not forever:
                 self.stdout.write(str(pumped))
                 return
