@@ -50,7 +50,7 @@ def _make(claim: Claim) -> ExportState | None:
         exports.selection_of(export, export.first_monday),
         exports.form_of(export),
         path,
-        on_progress=_Follower(claim),
+        on_progress=Follower(claim),
     )
     # The storage may be slow, and it may be far away: the lease begins anew.
     exports.note_progress(claim, rows=manifest.file.rows, size=manifest.file.size)
@@ -61,7 +61,7 @@ def _make(claim: Claim) -> ExportState | None:
     raise ClaimLost
 
 
-class _Follower:
+class Follower:
     """Writes the progress down once a second, and stops the export when its claim is gone."""
 
     def __init__(self, claim: Claim) -> None:

@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.models import Q, Sum
 from django.db.models.functions import Now
 
-from collection.exporting import Form, Manifest, Selection, expected_rows
+from collection.exporting import Form, Manifest, Selection, collected_weeks, expected_rows
 from collection.models import (
     FILELESS_EXPORT_STATES,
     OPEN_EXPORT_STATES,
@@ -95,8 +95,12 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
+    """In school weeks, `expected` is what open schools could have and `collected` what is there."""
+
     rows: int
     size: int
+    expected: int
+    collected: int
 
 
 def selection_of(choices: ExportChoices, first_monday: Any) -> Selection:
@@ -121,8 +125,15 @@ def form_of(choices: ExportChoices) -> Form:
 
 def plan(export: Export) -> Plan:
     """What the file will be like. The size goes by the latest files of its kind."""
-    rows = expected_rows(selection_of(export, export.first_monday))
-    return Plan(rows, round(rows * _bytes_of_row(export)))
+    selection = selection_of(export, export.first_monday)
+    rows = expected_rows(selection)
+    return Plan(
+        rows,
+        round(rows * _bytes_of_row(export)),
+        expected=selection.matching_schools().filter(closed_at=None).count()
+        * len(selection.mondays),
+        collected=collected_weeks(selection),
+    )
 
 
 def _bytes_of_row(export: Export) -> float:

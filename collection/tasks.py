@@ -56,8 +56,15 @@ class RetryLater(Exception):
 
 @shared_task(name=PUMP, ignore_result=True)
 def pump() -> None:
-    pumping.pump(publish=publish, queued=queued, heartbeat=SCHEDULER)
-    publish_exports()
+    stroke(heartbeat=SCHEDULER)
+
+
+def stroke(*, heartbeat: str = "") -> pumping.Pumped:
+    """All that is to be done every few seconds, by whoever does it."""
+    pumped = pumping.pump(publish=publish, queued=queued, heartbeat=heartbeat)
+    for export_id in exports.take_due(queued=lambda: _waiting_in([EXPORT_QUEUE])):
+        make_export.apply_async(args=(export_id,), queue=EXPORT_QUEUE)
+    return pumped
 
 
 @shared_task(bind=True, name="collection.make_export")
@@ -81,11 +88,6 @@ def expire_exports() -> None:
 def sweep_exports() -> None:
     """On the queue of exports: files are thrown away where they are written."""
     export_files.sweep()
-
-
-def publish_exports() -> None:
-    for export_id in exports.take_due(queued=lambda: _waiting_in([EXPORT_QUEUE])):
-        make_export.apply_async(args=(export_id,), queue=EXPORT_QUEUE)
 
 
 @shared_task(name=START_DUE)

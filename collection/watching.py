@@ -11,7 +11,7 @@ from celery.bootsteps import StartStopStep
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 from kombu.exceptions import OperationalError as BrokerError
 
-from collection import heartbeats, pumping, tasks
+from collection import heartbeats, tasks
 from collection.own_connection import unpooled
 from collection.schedulable import CONTROL_QUEUE
 
@@ -71,7 +71,7 @@ def _look(*, was_silent: bool) -> bool:
         if silent != was_silent:
             _say(silent)
         if silent:
-            pumping.pump(publish=tasks.publish, queued=tasks.queued, heartbeat=heartbeats.WATCHER)
+            tasks.stroke(heartbeat=heartbeats.WATCHER)
     return silent
 
 

@@ -232,6 +232,8 @@ STORAGES = {
             "endpoint_url": environment.text("EXPORTS_S3_ENDPOINT_URL") or None,
             "region_name": environment.text("EXPORTS_S3_REGION") or None,
             "default_acl": None,
+            # A download is spooled to the disk, never held in memory as a whole.
+            "max_memory_size": 8 * 1024 * 1024,
         },
     }
     if EXPORTS_S3_BUCKET

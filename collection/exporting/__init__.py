@@ -7,6 +7,15 @@ what is in it, what is not, and why.
 from .files import Progress, dumped, write_file
 from .form import Form
 from .manifest import Manifest
-from .selection import Selection, expected_rows
+from .selection import Selection, collected_weeks, expected_rows
 
-__all__ = ["Form", "Manifest", "Progress", "Selection", "dumped", "expected_rows", "write_file"]
+__all__ = [
+    "Form",
+    "Manifest",
+    "Progress",
+    "Selection",
+    "collected_weeks",
+    "dumped",
+    "expected_rows",
+    "write_file",
+]

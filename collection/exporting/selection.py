@@ -35,7 +35,16 @@ def expected_rows(selection: Selection) -> int:
     schools = selection.matching_schools()
     if selection.dataset is Dataset.SCHOOL_LIST:
         return schools.count()
+    return int(_weeks_of(selection).aggregate(rows=Sum("entries", default=0))["rows"])
+
+
+def collected_weeks(selection: Selection) -> int:
+    """How many school weeks of the selection have entries."""
+    return _weeks_of(selection).filter(entries__gt=0).count()
+
+
+def _weeks_of(selection: Selection) -> QuerySet[SchoolWeek]:
     weeks = SchoolWeek.objects.filter(monday__in=selection.mondays)
     if selection.levels or selection.offices or selection.schools:
-        weeks = weeks.filter(school__in=schools)
-    return int(weeks.aggregate(rows=Sum("entries", default=0))["rows"])
+        weeks = weeks.filter(school__in=selection.matching_schools())
+    return weeks

@@ -5,7 +5,7 @@ from typing import Any
 from django import template
 from django.utils import timezone
 
-from collection.models import FetchState, HeldState, RunState
+from collection.models import ExportState, FetchState, HeldState, RunState
 from dashboard.status import read_status
 
 register = template.Library()
@@ -26,6 +26,9 @@ _BADGES = {
     HeldState.ACCEPTED: ("success", "check"),
     HeldState.REJECTED: ("neutral", "block"),
     HeldState.SUPERSEDED: ("neutral", "update"),
+    ExportState.READY: ("success", "check"),
+    ExportState.EXPIRED: ("neutral", "timer_off"),
+    ExportState.DELETED: ("neutral", "delete"),
 }
 _OTHER = ("neutral", "circle")
 

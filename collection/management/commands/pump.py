@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from collection import pumping, tasks
+from collection import tasks
 
 
 class Command(BaseCommand):
@@ -17,8 +17,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, forever: bool, **options: Any) -> None:
         while True:
-            pumped = pumping.pump(publish=tasks.publish, queued=tasks.queued)
-            tasks.publish_exports()
+            pumped = tasks.stroke()
             if not forever:
                 self.stdout.write(str(pumped))
                 return
