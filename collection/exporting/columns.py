@@ -78,5 +78,20 @@ SCHOOL_LIST = (
 )
 
 
+_TITLES = {
+    (Dataset.TIMETABLE, HeaderStyle.KOREAN): "시간표",
+    (Dataset.TIMETABLE, HeaderStyle.ENGLISH): "Timetables",
+    (Dataset.TIMETABLE, HeaderStyle.MACHINE): "timetables",
+    (Dataset.SCHOOL_LIST, HeaderStyle.KOREAN): "학교목록",
+    (Dataset.SCHOOL_LIST, HeaderStyle.ENGLISH): "Schools",
+    (Dataset.SCHOOL_LIST, HeaderStyle.MACHINE): "schools",
+}
+
+
+def title_of(dataset: Dataset, style: HeaderStyle) -> str:
+    """What a file is called, in the language of its header."""
+    return _TITLES[dataset, style]
+
+
 def columns_of(dataset: Dataset) -> Sequence[Column]:
     return SCHOOL_LIST if dataset is Dataset.SCHOOL_LIST else TIMETABLE

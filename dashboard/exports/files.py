@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from collection import export_files
-from collection.models import Export
+from collection.exporting.columns import title_of
+from collection.models import Dataset, Export, HeaderStyle
 from dashboard.exports.rows import Row, is_offered
 from dashboard.pages import requires
 
@@ -54,8 +55,7 @@ def _offered(export_id: UUID) -> Export:
 
 
 def _title(export: Export) -> str:
+    title = title_of(Dataset(export.dataset), HeaderStyle(export.header))
     weeks = Row(export, timezone.now()).mondays
     asked = timezone.localtime(export.asked_at)
-    return "_".join([export.get_dataset_display(), *weeks, f"{asked:%Y%m%d-%H%M%S}"]).replace(
-        " ", "-"
-    )
+    return "_".join([title, *weeks, f"{asked:%Y%m%d-%H%M%S}"])
