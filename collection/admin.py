@@ -4,7 +4,10 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 
 from collection.models import (
@@ -17,6 +20,14 @@ from collection.models import (
     SchoolFetch,
     SchoolListIssue,
     SchoolListSync,
+)
+from collection.resources import (
+    ExchangesRows,
+    ExportsRows,
+    FailureResource,
+    JobResource,
+    RunResource,
+    SchoolResource,
 )
 
 
@@ -37,13 +48,16 @@ class ReadOnly(ModelAdmin[Any]):
 
 
 @admin.register(Job)
-class JobAdmin(ModelAdmin[Job]):
+class JobAdmin(ExchangesRows, ModelAdmin[Job]):
+    resource_classes = [JobResource]
+    import_permissions = ("add", "change")
     list_display = ["name", "levels", "window_offset", "window_weeks", "priority"]
     filter_horizontal = ["offices"]
 
 
 @admin.register(Run)
-class RunAdmin(ReadOnly):
+class RunAdmin(ExportsRows, ReadOnly):
+    resource_classes = [RunResource]
     list_display = ["id", "job", "trigger", "state", "first_monday", "weeks", "created_at",
                     "finished_at"]  # fmt: skip
     list_filter = ["state", "trigger"]
@@ -62,7 +76,8 @@ class AttemptInline(TabularInline[Attempt, SchoolFetch]):
 
 
 @admin.register(SchoolFetch)
-class SchoolFetchAdmin(ReadOnly):
+class SchoolFetchAdmin(ExportsRows, ReadOnly):
+    resource_classes = [FailureResource]
     list_display = ["id", "run", "school", "state", "attempt", "error_class", "finished_at"]
     list_filter = ["state", "error_class"]
     list_select_related = ["run", "school"]
@@ -82,11 +97,23 @@ class HeldWeekAdmin(ReadOnly):
 
 
 @admin.register(School)
-class SchoolAdmin(ReadOnly):
+class SchoolAdmin(ExchangesRows, ReadOnly):
+    resource_classes = [SchoolResource]
     list_display = ["code", "name", "office", "kind", "level", "services", "closed_at"]
     list_filter = ["level", "office"]
     list_select_related = ["office"]
     search_fields = ["=code", "name"]
+    actions = ["export_timetables"]
+
+    @admin.action(permissions=["export"], description=_("Export the timetables of these schools"))
+    def export_timetables(
+        self, request: HttpRequest, queryset: QuerySet[School]
+    ) -> HttpResponseRedirect:
+        """Opens the form of exports: entries are streamed, never loaded by the admin."""
+        codes = ",".join(queryset.order_by("code").values_list("code", flat=True))
+        return HttpResponseRedirect(
+            f"{reverse('dashboard:export-new')}?{urlencode({'schools': codes})}"
+        )
 
 
 @admin.register(Office)

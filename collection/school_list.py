@@ -11,6 +11,7 @@ from collection import claiming
 from collection.claiming import ListClaim
 from collection.classifying import classify
 from collection.models import (
+    Level,
     ListIssueKind,
     Office,
     School,
@@ -240,7 +241,9 @@ def _school(
     office_code, code = identity
     level, possible = classify(columns["kind"], columns["name"])
     services = [str(service) for service in possible]
-    if before is not None and set(before.services) == set(services):
+    if before is not None and before.is_corrected:
+        level, services = Level(before.level), before.services
+    elif before is not None and set(before.services) == set(services):
         # Where several services are possible the first is the one that had rows.
         services = before.services
     return School(

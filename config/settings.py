@@ -247,6 +247,11 @@ STORAGES = {
     },
 }
 
+# Of each model's own permissions none allows to export: the admin asks for `export_data`.
+IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "export"
+IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "change"
+IMPORT_EXPORT_USE_TRANSACTIONS = True
+
 # --- Celery ------------------------------------------------------------------------------------
 
 # kombu has a form of its own for Redis on a Unix socket.

@@ -35,8 +35,7 @@ def remove(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('collection', '0005_seed_jobs'),
-        ('collection', '0050_alerts'),
+        ('collection', '0006_alerts'),
         ('django_celery_beat', '0019_alter_periodictasks_options'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
@@ -84,6 +83,11 @@ class Migration(migrations.Migration):
                 'permissions': [('export_data', 'Can export data')],
                 'indexes': [models.Index(condition=models.Q(('state__in', ['waiting', 'running'])), fields=['asked_at'], name='export_open'), models.Index(fields=['-asked_at', '-id'], name='export_asked_at'), models.Index(condition=models.Q(('state', 'ready')), fields=['expires_at'], name='export_ready')],
             },
+        ),
+        migrations.AddField(
+            model_name='school',
+            name='is_corrected',
+            field=models.BooleanField(default=False, help_text='The school list then leaves the level and the services as they are.', verbose_name='corrected by hand'),
         ),
         migrations.RunPython(add, remove),
     ]

@@ -52,6 +52,11 @@ class School(models.Model):
         verbose_name=_("timetable services"),
         help_text=_("Asked in this order until one has rows; that one then moves to the front."),
     )
+    is_corrected = models.BooleanField(
+        _("corrected by hand"),
+        default=False,
+        help_text=_("The school list then leaves the level and the services as they are."),
+    )
     location = models.CharField(_("location"), max_length=50, blank=True)
     address = models.CharField(_("address"), max_length=400, blank=True)
     founding = models.CharField(_("public or private"), max_length=20, blank=True)

@@ -415,3 +415,11 @@ def test_refusal_is_kept_and_the_fetch_stays_with_its_worker_when_too_many_are_m
 
     assert SchoolListSync.objects.latest("id").refused
     assert SchoolFetch.objects.get(pk=claim.fetch_id).state == FetchState.RUNNING
+
+
+def test_what_was_corrected_by_hand_outlasts_the_list(sync: Sync) -> None:
+    sync([school()])
+    corrected = {"level": "special", "services": ["spsTimetable"], "is_corrected": True}
+    School.objects.update(**corrected)
+    sync([school(SCHUL_NM="새 이름")])
+    assert School.objects.values("name", *corrected).get() == {"name": "새 이름", **corrected}
