@@ -162,12 +162,12 @@ def ask(export: Export, *, asked_by: int | None, now: datetime) -> Export:
 
 def again(export: Export, *, asked_by: int | None, now: datetime) -> Export:
     """The same once more, of what is stored by then."""
-    names = [field.name for field in ExportChoices._meta.fields]
-    return ask(
-        Export(first_monday=export.first_monday, **{name: getattr(export, name) for name in names}),
-        asked_by=asked_by,
-        now=now,
-    )
+    same = Export(first_monday=export.first_monday, **choices_of(export))
+    return ask(same, asked_by=asked_by, now=now)
+
+
+def choices_of(row: ExportChoices) -> dict[str, Any]:
+    return {field.name: getattr(row, field.name) for field in ExportChoices._meta.fields}
 
 
 def cancel(export_id: uuid.UUID) -> bool:

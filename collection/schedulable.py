@@ -14,6 +14,7 @@ CLEAN_RESULTS = "collection.clean_results"
 SEND_ALERTS = "collection.send_alerts"
 RETENTION = "collection.retention"
 REFRESH_COVERAGE = "collection.refresh_coverage"
+START_DUE_EXPORT = "collection.start_due_export"
 EXPIRE_EXPORTS = "collection.expire_exports"
 
 # Name of the task to names and types of its arguments, all of them required.
@@ -24,6 +25,7 @@ TASKS: Mapping[str, Mapping[str, type]] = {
     SEND_ALERTS: {},
     RETENTION: {},
     REFRESH_COVERAGE: {},
+    START_DUE_EXPORT: {"schedule": int},
     EXPIRE_EXPORTS: {},
 }
 CONTROL_QUEUE = "control"

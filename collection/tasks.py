@@ -11,6 +11,7 @@ from collection import (
     due,
     export_files,
     export_making,
+    export_schedules,
     exports,
     fetching,
     pumping,
@@ -29,6 +30,7 @@ from collection.schedulable import (
     RETENTION,
     SEND_ALERTS,
     START_DUE,
+    START_DUE_EXPORT,
 )
 
 FETCH_QUEUES = "fetch."
@@ -62,6 +64,7 @@ def pump() -> None:
 def stroke(*, heartbeat: str = "") -> pumping.Pumped:
     """All that is to be done every few seconds, by whoever does it."""
     pumped = pumping.pump(publish=publish, queued=queued, heartbeat=heartbeat)
+    export_schedules.settle(now=database_now())
     for export_id in exports.take_due(queued=lambda: _waiting_in([EXPORT_QUEUE])):
         make_export.apply_async(args=(export_id,), queue=EXPORT_QUEUE)
     return pumped
@@ -75,6 +78,12 @@ def make_export(self: "Task[Any, Any]", export_id: str) -> dict[str, Any]:
         task_id=uuid.UUID(self.request.id) if self.request.id else None,
     )
     return {"export": export_id, "state": state and state.value}
+
+
+@shared_task(name=START_DUE_EXPORT, ignore_result=True)
+def start_due_export(schedule: int) -> None:
+    """Beat says that a scheduled export is due; whether it is, its row tells."""
+    export_schedules.settle(now=database_now())
 
 
 @shared_task(name=EXPIRE_EXPORTS, ignore_result=True)

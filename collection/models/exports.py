@@ -7,6 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django_celery_beat.models import PeriodicTask
 
 from collection.models.jobs import Dataset
 from collection.models.schools import Level
@@ -119,6 +120,41 @@ class ExportChoices(models.Model):
         abstract = True
 
 
+class ExportSchedule(ExportChoices):
+    """An export that is asked for again and again, of weeks that move with the due time.
+
+    `periodic_task` is the one place where the schedule and the switch stand, as it is for jobs.
+    """
+
+    name = models.CharField(_("name"), max_length=100, unique=True)
+    window_offset = models.SmallIntegerField(
+        _("first week"),
+        default=-1,
+        validators=[MinValueValidator(-52), MaxValueValidator(52)],
+        help_text=_("In weeks from the week of the export: -1 is the week before it."),
+    )
+    periodic_task = models.OneToOneField(
+        PeriodicTask,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="export_schedule",
+        verbose_name=_("periodic task"),
+    )
+    # As they are on a job.
+    settled_until = models.DateTimeField(null=True, blank=True, editable=False)
+    settled_schedule = models.CharField(max_length=300, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = _("scheduled export")
+        verbose_name_plural = _("scheduled exports")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Export(ExportChoices):
     """One file that was asked for. The row outlives the file: it says who had what, and when.
 
@@ -128,6 +164,16 @@ class Export(ExportChoices):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     first_monday = models.DateField(_("first week"), null=True, blank=True)
+    schedule = models.ForeignKey(
+        ExportSchedule,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="exports",
+        verbose_name=_("scheduled export"),
+    )
+    due_at = models.DateTimeField(_("due"), null=True, blank=True, editable=False)
     asked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
@@ -164,6 +210,11 @@ class Export(ExportChoices):
         verbose_name = _("export")
         verbose_name_plural = _("exports")
         ordering = ["-asked_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["schedule", "due_at"], name="export_once_for_each_due_time"
+            ),
+        ]
         indexes = [
             models.Index(
                 fields=["asked_at"],

@@ -18,6 +18,7 @@ from collection.models import Audience, Export
 from collection.planning import first_monday_at
 from dashboard.exports.forms import ExportForm
 from dashboard.exports.rows import Row
+from dashboard.exports.schedules import scheduled
 from dashboard.pages import render_fragment, render_page, requires
 
 PERMISSION = "collection.export_data"
@@ -29,9 +30,8 @@ _FILLED_BY_LINK = ("dataset", "first_monday", "weeks", "schools", "audience", "f
 @require_safe
 @requires(PERMISSION)
 def list_exports(request: HttpRequest) -> TemplateResponse:
-    return render_page(
-        request, "dashboard/exports_list.html", title=_("Exports"), context=_rows(request)
-    )
+    context = {**_rows(request), "schedules": scheduled(now=timezone.now())}
+    return render_page(request, "dashboard/exports_list.html", title=_("Exports"), context=context)
 
 
 @require_safe
@@ -61,7 +61,10 @@ def ask_for_export(request: HttpRequest) -> TemplateResponse | HttpResponseRedir
     else:
         form = ExportForm(initial=_initial(request))
     return render_page(
-        request, "dashboard/exports_form.html", title=_("New export"), context={"form": form}
+        request,
+        "dashboard/exports_form.html",
+        title=_("New export"),
+        context={"form": form, "has_plan": True},
     )
 
 

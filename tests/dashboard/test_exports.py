@@ -11,10 +11,11 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
 from pytest_django import DjangoAssertNumQueries
 
 from collection import export_files, exports
-from collection.models import Export, ExportState
+from collection.models import Export, ExportSchedule, ExportState
 from tests.collection.exporting.stored import some_schools
 from tests.collection.ledger import make_school
 from tests.collection.rows import MONDAY
@@ -223,3 +224,21 @@ def test_the_list_asks_the_same_number_of_queries_however_long_it_is(
     with django_assert_num_queries(6):
         told = exporter.get("/admin/exports/rows/").content.decode()
     assert "5 / 9" in told
+
+
+def test_a_weekly_export_is_set_up_changed_and_deleted(exporter: Client, viewer: Client) -> None:
+    make_school()
+    wanted = {**WANTED, "name": "매주", "window_offset": "-1", "weekday": "1", "at": "07:30",
+              "enabled": "on"}  # fmt: skip
+    assert viewer.post("/admin/exports/schedules/new/", wanted).status_code == 403
+    assert exporter.get("/admin/exports/schedules/new/").status_code == 200
+    exporter.post("/admin/exports/schedules/new/", wanted)
+    assert "Every Monday at 07:30" in exporter.get("/admin/exports/").content.decode()
+    address = reverse("dashboard:export-schedule", args=[ExportSchedule.objects.get().pk])
+    assert 'value="07:30"' in exporter.get(address).content.decode()
+    exporter.post(address, {**wanted, "weekday": "5", "schools": "7010118"})
+    assert ExportSchedule.objects.get().schools == ["7010118"]
+    assert "Every Friday at 07:30" in exporter.get("/admin/exports/").content.decode()
+    exporter.post(f"{address}delete/")
+    assert not ExportSchedule.objects.exists()
+    assert not PeriodicTask.objects.filter(name__startswith="collection.export.").exists()
