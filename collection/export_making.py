@@ -31,8 +31,7 @@ def make(export_id: str, *, worker: str, task_id: uuid.UUID | None) -> ExportSta
         return None
     except (OperationalError, InterfaceError) as error:
         connection.close()
-        exports.give_back(claim, ExportFailure.DATABASE, _told(error))
-        return ExportState.WAITING
+        return _give_back(claim, error)
     except OSError as error:
         exports.fail(claim, ExportFailure.FILE, error.strerror or _told(error))
         return ExportState.FAILED
@@ -59,6 +58,16 @@ def _make(claim: Claim) -> ExportState | None:
         return ExportState.READY
     export_files.storage().delete(export.file_name)
     raise ClaimLost
+
+
+def _give_back(claim: Claim, error: Exception) -> ExportState | None:
+    try:
+        exports.give_back(claim, ExportFailure.DATABASE, _told(error))
+    except (OperationalError, InterfaceError):
+        # The lease runs out, and the pump takes the export back.
+        connection.close()
+        return None
+    return ExportState.WAITING
 
 
 class Follower:
