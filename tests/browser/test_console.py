@@ -15,6 +15,8 @@ PAGES = [
     "/admin/coverage/",
     "/admin/timetables/",
     "/admin/exports/",
+    "/admin/exports/new/",
+    "/admin/exports/schedules/new/",
     "/admin/collection/job/",
     "/admin/collection/job/add/",
     "/admin/collection/school/",
