@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from collection.clock import database_now
-from collection.models import Coverage, Heartbeat
+from collection.models import Coverage, CoverageCell, Heartbeat
 
 HEARTBEAT = "coverage"
 """The heartbeat's time is the one as of which every cell is exact."""
@@ -116,9 +116,7 @@ SELECT EXISTS (SELECT 1 FROM collection_schoollistsync
                 WHERE finished_at >= %(since)s AND added + changed + closed > 0)
 """
 
-_WEEKS_KNOWN = """
-SELECT DISTINCT monday FROM collection_coveragecell UNION SELECT DISTINCT monday FROM collection_schoolweek
-"""
+_WEEKS_STORED = "SELECT DISTINCT monday FROM collection_schoolweek"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +168,19 @@ def refresh() -> list[date]:
     with transaction.atomic():
         if not _alone():
             return []
-        now = database_now()
-        mondays = _changed_since(as_of())
+        now, last = database_now(), as_of()
+        mondays = _changed_since(last)
+        if last is None:
+            CoverageCell.objects.exclude(monday__in=mondays).delete()
         for monday in mondays:
             _count(monday)
         Heartbeat.objects.update_or_create(name=HEARTBEAT, defaults={"seen_at": now})
     return mondays
+
+
+def forget() -> None:
+    """The next refresh counts every week anew: for what deletes rows that were counted."""
+    Heartbeat.objects.filter(name=HEARTBEAT).delete()
 
 
 def as_of() -> datetime | None:
@@ -195,7 +200,7 @@ def _changed_since(last: datetime | None) -> list[date]:
         cursor.execute(_LIST_CHANGED, {"since": since})
         if since is None or cursor.fetchone()[0]:
             since = None
-            cursor.execute(f"{_WEEKS_KNOWN} UNION {_WEEKS_OF_RUNS}", {"since": since})
+            cursor.execute(f"{_WEEKS_STORED} UNION {_WEEKS_OF_RUNS}", {"since": since})
         else:
             cursor.execute(f"{_WEEKS_OF_RUNS} UNION {_WEEKS_OF_DECISIONS}", {"since": since})
         return sorted(monday for (monday,) in cursor.fetchall())

@@ -120,6 +120,7 @@ def send_alerts() -> None:
 def apply_retention() -> dict[str, Any]:
     """Once a day: what is old goes, what is to come is made."""
     removed = retention.apply(database_now())
+    coverage.forget()
     return {"weeks": [str(monday) for monday in removed.weeks], "rows": removed.rows}
 
 

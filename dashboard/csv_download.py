@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from django.http import StreamingHttpResponse
 
-# A spreadsheet takes a cell that begins so for a formula; subjects do begin with - and *.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from collection.exporting.form import FORMULA_SIGNS
+
 _BOM = "\ufeff"
 
 
@@ -36,4 +36,4 @@ def _lines(header: Sequence[object], rows: Iterable[Sequence[object]]) -> Iterat
 
 def _text(value: object) -> str:
     text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if text.startswith(tuple(FORMULA_SIGNS)) else text

@@ -176,6 +176,21 @@ def test_refresh_counts_every_week_again_when_the_school_list_changed() -> None:
     assert list(cells()) == [("B10", "special")]
 
 
+def test_cells_of_a_week_that_was_deleted_go_when_retention_says_so() -> None:
+    school, run = make_school(), make_run()
+    store(school, entries=3)
+    coverage.refresh()
+    SchoolWeek.objects.all().delete()
+    Run.objects.filter(pk=run.pk).delete()
+    later = make_run(first_monday=MONDAY + timedelta(weeks=4))
+
+    coverage.forget()
+
+    assert coverage.as_of() is None
+    assert coverage.refresh() == [later.first_monday]
+    assert cells() == {}
+
+
 @pytest.mark.parametrize(
     ("tally", "percent", "expected"),
     [

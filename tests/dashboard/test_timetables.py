@@ -20,6 +20,7 @@ from dashboard.timetables.marks import read_subject
 from dashboard.timetables.reads import read_entries, read_timetable
 from dashboard.timetables.searching import find_schools
 from tests.collection.ledger import claimed, make_school
+from tests.collection.rows import in_columns
 from tests.dashboard.people import log_in
 
 MONDAY = date(2026, 5, 18)
@@ -43,7 +44,7 @@ def collect(school: EmulatedSchool, monday: date = MONDAY) -> School:
     )  # fmt: skip
     claim = claimed(stored, first_monday=monday)
     answer = normalise(
-        WORLD.raw_rows(school.office_code, school.school_code, monday),
+        in_columns(WORLD.raw_rows(school.office_code, school.school_code, monday)),
         office_code=school.office_code,
         school_code=school.school_code,
         mondays=[monday],
