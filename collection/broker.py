@@ -6,8 +6,9 @@ from kombu.exceptions import OperationalError
 
 
 def answers(*, timeout_seconds: int = 2) -> bool:
-    options = {**settings.CELERY_BROKER_TRANSPORT_OPTIONS, "socket_connect_timeout": timeout_seconds,
-               "socket_timeout": timeout_seconds}  # fmt: skip
+    options = dict(settings.CELERY_BROKER_TRANSPORT_OPTIONS)
+    if "socket_timeout" in options:
+        options |= {"socket_timeout": timeout_seconds, "socket_connect_timeout": timeout_seconds}
     try:
         with Connection(
             settings.CELERY_BROKER_URL, connect_timeout=timeout_seconds, transport_options=options

@@ -1,10 +1,12 @@
 """What Celery runs. A message is a hint: PostgreSQL decides whether there is anything to do."""
 
+import math
 import uuid
 from collections.abc import Iterable
 from typing import Any
 
 from celery import Task, current_app, shared_task
+from kombu import Queue
 
 from collection import (
     coverage,
@@ -48,8 +50,20 @@ def fetch_school(self: "Task[Any, Any]", fetch_id: int) -> dict[str, Any]:
         task_id=uuid.UUID(self.request.id) if self.request.id else None,
     )
     if outcome.retry_in_seconds is not None:
-        raise self.retry(countdown=outcome.retry_in_seconds, exc=RetryLater(outcome.error))
+        raise self.retry(
+            # Whole seconds are all that RabbitMQ delays by: it may come late, never early.
+            countdown=math.ceil(outcome.retry_in_seconds),
+            exc=RetryLater(outcome.error),
+            queue=_queue_of(self.request.delivery_info),
+        )
     return {"fetch": fetch_id, "state": outcome.state and outcome.state.value}
+
+
+def _queue_of(delivery: dict[str, Any] | None) -> str | None:
+    """What RabbitMQ delayed comes with the delay before its routing key, and Celery would send
+    its next retry to the default queue."""
+    _, found, kind = str((delivery or {}).get("routing_key")).rpartition(FETCH_QUEUES)
+    return found + kind if found else None
 
 
 class RetryLater(Exception):
@@ -65,7 +79,9 @@ def stroke(*, heartbeat: str = "") -> pumping.Pumped:
     """All that is to be done every few seconds, by whoever does it."""
     pumped = pumping.pump(publish=publish, queued=queued, heartbeat=heartbeat)
     export_schedules.settle(now=database_now())
-    for export_id in exports.take_due(queued=lambda: _waiting_in([EXPORT_QUEUE])):
+    for export_id in exports.take_due(
+        queued=lambda: _waiting_in([current_app.amqp.queues[EXPORT_QUEUE]])
+    ):
         make_export.apply_async(args=(export_id,), queue=EXPORT_QUEUE)
     return pumped
 
@@ -135,15 +151,23 @@ def publish(fetch_id: int, kind: str) -> None:
 
 def queued() -> int:
     """The messages that wait in the queues of fetches."""
-    return _waiting_in(name for name in current_app.amqp.queues if name.startswith(FETCH_QUEUES))
+    return _waiting_in(
+        queue for name, queue in current_app.amqp.queues.items() if name.startswith(FETCH_QUEUES)
+    )
 
 
-def _waiting_in(queues: Iterable[str]) -> int:
+def _waiting_in(queues: Iterable[Queue]) -> int:
     with current_app.connection_for_read() as broker:
         channel: Any = broker.default_channel
+        # Declared as Celery does, and so made where there is none yet.
         return sum(
-            channel.queue_declare(queue=name, durable=True, auto_delete=False).message_count
-            for name in queues
+            channel.queue_declare(
+                queue=queue.name,
+                durable=queue.durable,
+                auto_delete=queue.auto_delete,
+                arguments=queue.queue_arguments,
+            ).message_count
+            for queue in queues
         )
 
 

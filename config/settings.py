@@ -258,11 +258,16 @@ IMPORT_EXPORT_USE_TRANSACTIONS = True
 CELERY_BROKER_URL = environment.text("CELERY_BROKER_URL") or REDIS_URL.replace(
     "unix://", "redis+socket://", 1
 ).replace("?db=", "?virtual_host=", 1)
+_BROKER_IS_RABBITMQ = CELERY_BROKER_URL.startswith(("amqp", "pyamqp"))
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_POOL_ACQUIRE_TIMEOUT = 30
+CELERY_BROKER_HEARTBEAT = 30
 CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {
+    # A message is sent when a majority of RabbitMQ's nodes have it.
+    {"confirm_publish": True}
+    if _BROKER_IS_RABBITMQ
+    else {
         # Far above any countdown and any task: Redis hands a message out again after it.
         "visibility_timeout": 3600,
         "socket_timeout": 30,
@@ -270,8 +275,6 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
         "health_check_interval": 25,
         "global_keyprefix": "neis:",
     }
-    if CELERY_BROKER_URL.startswith(("redis", "rediss"))
-    else {}
 )
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = "json"
@@ -285,8 +288,16 @@ CELERY_TASK_TRACK_STARTED = True
 CELERY_TASK_ACKS_LATE = False
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 2, "interval_start": 0.2, "interval_step": 0.2}
 CELERY_TASK_DEFAULT_QUEUE = "control"
+# On RabbitMQ, quorum queues; and topic exchanges, through which RabbitMQ itself delays a retry:
+# a worker that had to hold it until it is due would have one slot less to fetch with.
+CELERY_TASK_DEFAULT_EXCHANGE_TYPE = "topic" if _BROKER_IS_RABBITMQ else "direct"
 CELERY_TASK_QUEUES = [
-    Queue(name, Exchange(name, type="direct"), routing_key=name)
+    Queue(
+        name,
+        Exchange(name, type=CELERY_TASK_DEFAULT_EXCHANGE_TYPE),
+        routing_key=name,
+        queue_arguments={"x-queue-type": "quorum"} if _BROKER_IS_RABBITMQ else None,
+    )
     for name in (
         "control",
         "fetch.elementary",
