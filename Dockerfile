@@ -17,6 +17,6 @@ COPY dashboard dashboard
 COPY templates templates
 COPY static static
 COPY locale locale
-USER neis
+USER 10001
 EXPOSE 8000
 CMD ["gunicorn", "config.wsgi", "--bind", "0.0.0.0:8000", "--threads", "8", "--workers", "2"]

@@ -11,7 +11,7 @@ from celery.schedules import ParseException
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, InterfaceError, connection
 from django_celery_beat.models import PeriodicTask
-from django_celery_beat.schedulers import DatabaseScheduler
+from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
 from collection import schedulable
 from collection.own_connection import unpooled
@@ -23,8 +23,19 @@ _STANDBY_SECONDS = 5.0
 _LOOK_EVERY_SECONDS = 1.0
 
 
+class _Entry(ModelEntry):  # type: ignore[misc]
+    """Not sent later than now: on a machine whose clock is behind that of the last scheduler,
+    everything would wait until this clock gets there."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.last_run_at = min(self.last_run_at, self._default_now())
+
+
 class OneScheduler(DatabaseScheduler):  # type: ignore[misc]
     """Works while it holds a lock of PostgreSQL, and sends only what may be scheduled."""
+
+    Entry = _Entry
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

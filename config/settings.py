@@ -53,9 +53,15 @@ DATABASES = {
                 "timeout": 10,
             },
             "connect_timeout": 5,
-            "keepalives_idle": 30,
+            # A machine that was cut off: each side gives the other up after half a minute, and with
+            # it the locks it held. Without this a dead scheduler keeps its lock for two hours.
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 4,
+            "tcp_user_timeout": 30_000,
             "options": "-c statement_timeout=60s -c lock_timeout=10s"
-            " -c idle_in_transaction_session_timeout=60s",
+            " -c idle_in_transaction_session_timeout=60s -c tcp_keepalives_idle=10"
+            " -c tcp_keepalives_interval=5 -c tcp_keepalives_count=4 -c tcp_user_timeout=30s",
         },
     }
 }

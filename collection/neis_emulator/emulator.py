@@ -31,6 +31,7 @@ class Emulator:
     daily_limit: int | None = None
     cache_megabytes: int = 512
     journal: Journal = field(default_factory=Journal)
+    host: str = "127.0.0.1"
     base_url: str = ""
 
     def __post_init__(self) -> None:
@@ -41,11 +42,11 @@ class Emulator:
     async def listen(self, port: int) -> asyncio.Server:
         server = await asyncio.get_running_loop().create_server(
             lambda: Connection(self.handle, self.journal.begin, self.journal.end),
-            "127.0.0.1",
+            self.host,
             port,
             backlog=512,
         )
-        self.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hub"
+        self.base_url = f"http://{self.host}:{server.sockets[0].getsockname()[1]}/hub"
         return server
 
     def handle(self, method: str, path: str, query: dict[str, str], body: bytes) -> Reply:

@@ -1,13 +1,16 @@
 """Beat's scheduler: one works, and it sends what may be sent."""
 
 import logging
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from celery import current_app
 from django.core.exceptions import ValidationError
 from django.db import connection
+from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask, PeriodicTasks
 
 from collection import schedulable
@@ -61,6 +64,17 @@ def test_second_stands_by_until_the_first_is_gone_when_there_are_two(
     first.close()
     PeriodicTask.objects.update(last_run_at="2026-01-01T00:00Z")
     assert sent(second) == ["pump"]
+
+
+def test_task_is_sent_when_the_last_scheduler_was_two_hours_ahead(
+    schedulers: list[Recorder],
+) -> None:
+    make_task()
+    PeriodicTask.objects.update(last_run_at=timezone.now() + timedelta(hours=2))
+
+    sent(schedulers[0])
+    time.sleep(1.1)
+    assert sent(schedulers[0]) == ["pump"]
 
 
 def test_scheduler_goes_on_when_its_connections_were_cut(schedulers: list[Recorder]) -> None:

@@ -5,7 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -25,10 +25,8 @@ def skip_unless_installed() -> None:
 
 
 @contextmanager
-def running(
-    folder: Path, *, address: str = "127.0.0.1", inside: Sequence[str] = ()
-) -> Iterator[str]:
-    """Its address for Celery. `inside` goes before its commands: `ip netns exec …`, say."""
+def running(folder: Path, *, address: str = "127.0.0.1") -> Iterator[str]:
+    """Its address for Celery."""
     skip_unless_installed()
     folder.mkdir()
     port, distribution, mapper = _free_ports(3)
@@ -36,7 +34,7 @@ def running(
     with (folder / "log").open("ab") as log:
         children = [
             subprocess.Popen(
-                [*inside, *command], env=environment, stdout=log, stderr=log, start_new_session=True
+                command, env=environment, stdout=log, stderr=log, start_new_session=True
             )
             for command in (["epmd", "-relaxed_command_check"], [str(_SERVER)])
         ]

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class Stack:
     folder: Path
     base_url: str
     settings: dict[str, str] = field(default_factory=dict)
+    on_host: Callable[[], AbstractContextManager[None]] = nullcontext
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     _commands: "list[subprocess.Popen[str]]" = field(default_factory=list)
 
@@ -98,7 +99,7 @@ class Stack:
         self._redis_server.start()
 
     def _start(self, name: str, module: list[str]) -> subprocess.Popen[bytes]:
-        with (self.folder / f"{name}.log").open("ab") as log:
+        with (self.folder / f"{name}.log").open("ab") as log, self.on_host():
             process = subprocess.Popen(
                 [sys.executable, "-m", *module],
                 cwd=settings.BASE_DIR,
@@ -111,14 +112,15 @@ class Stack:
 
     def begin(self, *arguments: str) -> "subprocess.Popen[str]":
         """A command of manage.py that goes on while the test does something else."""
-        command = subprocess.Popen(
-            [sys.executable, "manage.py", *arguments],
-            cwd=settings.BASE_DIR,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        with self.on_host():
+            command = subprocess.Popen(
+                [sys.executable, "manage.py", *arguments],
+                cwd=settings.BASE_DIR,
+                env=self.environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
         self._commands.append(command)
         return command
 

@@ -1,5 +1,6 @@
 """RabbitMQ as the broker, by nothing but CELERY_BROKER_URL."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -35,7 +36,7 @@ def _empty_queues(broker_url: str) -> Iterator[None]:
 def test_nothing_is_lost_when_queues_are_purged_and_a_worker_is_killed(
     tmp_path: Path, broker_url: str
 ) -> None:
-    world = World(15, schools=120, offices=("T10",))
+    world = World(15, schools=80, offices=("T10",))
     emulator = Emulator(world, keys=(stacks.KEY,))
     with (
         running(emulator),
@@ -45,10 +46,10 @@ def test_nothing_is_lost_when_queues_are_purged_and_a_worker_is_killed(
         emulator.faults.switch([*all_transient(share=0.1), Fault("latency", seconds=0.2)])
         victim = stack.start_worker("victim")
         following = stack.begin("collect", *WINDOW, "--json")
-        _wait_for_done(20)
+        _wait_for_done(15)
         victim.kill()
         stack.start_worker("heir")
-        _wait_for_done(50)
+        _wait_for_done(35)
         _purge(broker_url)
         out, err = following.communicate(timeout=120)
 
@@ -63,9 +64,9 @@ def test_nothing_is_lost_when_queues_are_purged_and_a_worker_is_killed(
 def test_retries_that_are_not_due_keep_no_worker_from_the_other_schools(
     tmp_path: Path, broker_url: str
 ) -> None:
-    world = World(16, schools=40, offices=("T10",))
+    world = World(16, schools=24, offices=("T10",))
     emulator = Emulator(world, keys=(stacks.KEY,))
-    failing = frozenset(school.school_code for school in world.schools[:12])
+    failing = frozenset(school.school_code for school in world.schools[:8])
     with (
         running(emulator),
         stacks.running(
@@ -92,7 +93,7 @@ def _purge(broker_url: str) -> None:
             broker.default_channel.queue_purge(f"fetch.{level}")
 
 
-def _stored(stack: stacks.Stack) -> "truth.Counter[truth.Line]":
+def _stored(stack: stacks.Stack) -> Counter[truth.Line]:
     path = stack.folder / "timetables.csv"
     stack.manage("export_timetables", *WINDOW, "--output", str(path))
     return truth.of_file(path)
