@@ -129,11 +129,12 @@ def _stroke(publish: Publish, queued: Callable[[], int]) -> Pumped:
         guarded = guarding.pause_losing()
         finished = runs.finish_due()
         begins = not stopped and breaker.lets_begin()
-        waiting: int | None = None
-        taken: list[tuple[int, str]] = []
-        if begins and _ask(_ANYTHING_DUE):
-            waiting = queued()
-            taken = _take_due(waiting)
+        anything_due = begins and _ask(_ANYTHING_DUE)
+    # Between the transactions: a broker that is away must not undo what was put right, nor one
+    # that does not answer hold a transaction open.
+    waiting = queued() if anything_due else None
+    with transaction.atomic():
+        taken = _take_due(waiting) if waiting is not None and _alone() else []
         liveness.note_stroke(idle=waiting is None, queued=waiting)
     if probe is not None:
         taken = [probe, *taken]

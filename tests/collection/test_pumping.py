@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -316,19 +317,42 @@ def test_each_fetch_is_published_once_when_pumps_run_at_once(settings: Settings)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_second_pump_returns_at_once_when_the_first_is_at_work() -> None:
+def test_pump_returns_at_once_when_another_is_at_work() -> None:
     make_fetches(3)
-    results: list[Pumped] = []
-
-    def count() -> int:
-        # The first stroke is inside its transaction here.
-        results.extend(
-            ledger.at_once(
-                lambda _: pumping.pump(publish=Broker().publish, queued=lambda: 0), times=1
-            )
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [pumping._LOCK_KEY])
+        results = ledger.at_once(
+            lambda _: pumping.pump(publish=Broker().publish, queued=lambda: 0), times=1
         )
+
+    assert results == [Pumped()]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_leases_are_taken_back_when_the_broker_is_away() -> None:
+    (fetch_id,) = make_fetches(1)
+    SchoolFetch.objects.update(
+        state=FetchState.RUNNING, attempt=1, claimed_at=ago(), lease_until=ago(seconds=1)
+    )
+
+    def queued() -> int:
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        pumping.pump(publish=Broker().publish, queued=queued)
+
+    assert SchoolFetch.objects.get(pk=fetch_id).state == FetchState.WAITING
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_transaction_is_open_while_the_broker_is_asked() -> None:
+    make_fetches(1)
+    asked: list[bool] = []
+
+    def queued() -> int:
+        asked.append(connection.in_atomic_block)
         return 0
 
-    first = pumping.pump(publish=Broker().publish, queued=count)
+    pumping.pump(publish=Broker().publish, queued=queued)
 
-    assert (results, first.published) == ([Pumped()], 3)
+    assert asked == [False]
