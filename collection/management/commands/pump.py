@@ -1,9 +1,14 @@
+import logging
 import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import InterfaceError, OperationalError, connection
+from kombu.exceptions import OperationalError as BrokerError
 
 from collection import tasks
+
+logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -16,9 +21,15 @@ class Command(BaseCommand):
         parser.add_argument("--forever", action="store_true", help="Go on until Ctrl-C.")
 
     def handle(self, *args: Any, forever: bool, **options: Any) -> None:
+        if not forever:
+            self.stdout.write(str(tasks.stroke()))
+            return
         while True:
-            pumped = tasks.stroke()
-            if not forever:
-                self.stdout.write(str(pumped))
-                return
+            try:
+                tasks.stroke()
+            except BrokerError:
+                logger.warning("The broker is away: the pump tries again.")
+            except (OperationalError, InterfaceError):
+                connection.close()
+                logger.warning("The database is away: the pump tries again.")
             time.sleep(tasks.PUMP_SECONDS)
