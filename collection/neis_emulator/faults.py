@@ -212,6 +212,7 @@ KINDS: dict[str, Change] = {
     "gzip_bomb": _gzip_bomb,
     "html": _html,
     "truncated_json": _body(lambda body: body[: len(body) * 2 // 3]),
+    "bad_utf8": _body(lambda body: body.replace(b'"SCHUL_NM":"', b'"SCHUL_NM":"\xff', 1)),
     "wrong_root": _body(lambda body: body.replace(b'{"', b'{"x', 1)),
     "missing_field": _document(_drop_field),
     "nan": _body(lambda body: body.replace(b'"list_total_count":', b'"list_total_count":NaN,"x":')),
