@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo up test bench check audit format requirements
+.PHONY: demo up test faults bench check audit format requirements
 
 demo: $(VENV)/.installed
 	$(RUN) manage.py demo
@@ -13,6 +13,10 @@ up: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(RUN) -m pytest
+
+# ARGS="F02 --seed 7", ARGS=--controls, ARGS="--soak 30"
+faults: $(VENV)/.installed-dev
+	$(RUN) -m tests.faults $(ARGS)
 
 bench: $(VENV)/.installed-dev
 	$(RUN) -m tests.bench

@@ -32,11 +32,16 @@ class Stack:
     base_url: str
     settings: dict[str, str] = field(default_factory=dict)
     on_host: Callable[[], AbstractContextManager[None]] = nullcontext
+    manage_program: tuple[str, ...] = ("manage.py",)
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     _commands: "list[subprocess.Popen[str]]" = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._redis_server = embedded.Redis(self.folder / "redis", appendonly="no")
+
+    @property
+    def redis_server(self) -> embedded.Redis:
+        return self._redis_server
 
     @property
     def redis(self) -> redis.Redis:
@@ -114,7 +119,7 @@ class Stack:
         """A command of manage.py that goes on while the test does something else."""
         with self.on_host():
             command = subprocess.Popen(
-                [sys.executable, "manage.py", *arguments],
+                [sys.executable, *self.manage_program, *arguments],
                 cwd=settings.BASE_DIR,
                 env=self.environment,
                 stdout=subprocess.PIPE,

@@ -1,0 +1,89 @@
+"""What the operator does by calling what the console's pages and the commands call."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from collection import held, runs, switching
+from collection.clock import database_now
+from collection.models import Job, Trigger
+from collection.planning import KOREA, first_monday_at
+from tests.collection.jobs import daily, every
+from tests.collection.jobs import make_job as make
+from tests.faults.console import post_actions_as_viewer
+
+
+def start(first: str, weeks: str) -> int:
+    """What collect does, without following the run."""
+    plan = runs.Plan(first_monday=date.fromisoformat(first), weeks=int(weeks))
+    return runs.start(plan, trigger=Trigger.MANUAL, now=timezone.now()).pk
+
+
+def make_job(told: str) -> int:
+    """A job that is due every so many seconds, for the weeks that the emulator has."""
+    columns: dict[str, Any] = json.loads(told)
+    now = database_now()
+    seconds, first = columns.pop("seconds"), date.fromisoformat(columns.pop("first"))
+    offset = (first - first_monday_at(now, offset=0)).days // 7
+    schedule = every(seconds, "seconds")
+    return make(schedule, now=now, window_offset=offset, window_weeks=1, **columns).pk
+
+
+def move_job(job: str) -> None:
+    """To an hour of the day that is past already."""
+    now = database_now()
+    past = (now - timedelta(hours=1)).astimezone(KOREA)
+    switching.set_schedule(
+        Job.objects.get(pk=job), daily(past.hour, past.minute), enabled=True, now=now
+    )
+
+
+def switch_job(job: str) -> None:
+    for on in (False, True):
+        switching.switch(Job.objects.filter(pk=job), on=on, now=database_now())
+
+
+def start_at_once(job: str, times: str) -> list[str]:
+    """What each of so many callers is told; "" for one whose run was started."""
+    with ThreadPoolExecutor(int(times)) as threads:
+        return list(threads.map(lambda _: _start_job(int(job)), range(int(times))))
+
+
+def _start_job(job_id: int) -> str:
+    try:
+        job = Job.objects.get(pk=job_id)
+        now = database_now()
+        runs.start_of_job(job, runs.plan_of(job, now), trigger=Trigger.MANUAL, now=now)
+    except runs.NotStarted as refusal:
+        return str(refusal)
+    finally:
+        connection.close()
+    return ""
+
+
+def accept_held(run: str) -> int:
+    return held.accept(held.waiting().filter(fetch__run=run), by=None)
+
+
+def reject_held(run: str) -> int:
+    return held.reject(held.waiting().filter(fetch__run=run), by=None)
+
+
+ORDERS: dict[str, Callable[..., Any]] = {
+    order.__name__: order
+    for order in (
+        start,
+        make_job,
+        move_job,
+        switch_job,
+        start_at_once,
+        accept_held,
+        reject_held,
+        post_actions_as_viewer,
+    )
+}

@@ -1,0 +1,34 @@
+"""The forty, each a plain function. Its docstring names what is injected, and what must come."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.faults.rig import Rig
+
+SCENARIOS: "dict[str, Scenario]" = {}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    name: str
+    inject: str
+    expect: str
+    act: Callable[[Rig], None]
+    schools: int = 300
+    quick_schools: int = 40
+    seconds: bool = False
+    """Short enough for every test run, in its small size."""
+    weeks: int = 1
+    world: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+def scenario(
+    name: str, *, inject: str, expect: str, **options: Any
+) -> Callable[[Callable[[Rig], None]], Callable[[Rig], None]]:
+    def register(act: Callable[[Rig], None]) -> Callable[[Rig], None]:
+        SCENARIOS[name] = Scenario(name, inject, expect, act, **options)
+        return act
+
+    return register

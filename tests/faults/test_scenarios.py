@@ -1,0 +1,32 @@
+"""The scenarios that take seconds, in every test run; the others with `-m long`."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.running import run, servers
+from tests.faults.scenarios import SCENARIOS
+from tests.faults.scenarios import all as _all  # noqa: F401
+from tests.faults.servers import Postgres
+
+SEED = 20_260_518
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    with servers(tmp_path_factory.mktemp("faults")) as started:
+        yield started
+
+
+def _marked(name: str) -> object:
+    marks = [pytest.mark.timeout(300)]
+    return pytest.param(
+        name, marks=marks if SCENARIOS[name].seconds else [*marks, pytest.mark.long]
+    )
+
+
+@pytest.mark.parametrize("name", [_marked(name) for name in sorted(SCENARIOS)])
+def test_nothing_is_missing_doubled_wrong_or_extra(name: str, postgres: Postgres) -> None:
+    result = run(SCENARIOS[name], postgres, seed=SEED, full=False)
+
+    assert result.is_green, [result.reasons(), result.error, result.figures]
