@@ -63,6 +63,21 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         _group(
             _("Administration"),
             _entry(request, _("Users"), "person", "admin:auth_user_changelist", "auth.view_user"),
+            _entry(request, _("Groups"), "group", "admin:auth_group_changelist", "auth.view_group"),
+            _entry(
+                request,
+                _("Locks"),
+                "lock",
+                "admin:axes_accessattempt_changelist",
+                "axes.view_accessattempt",
+            ),
+            _entry(
+                request,
+                _("Log of changes"),
+                "history",
+                "admin:admin_logentry_changelist",
+                "admin.view_logentry",
+            ),
             _entry(
                 request,
                 _("Task results"),

@@ -14,4 +14,5 @@ urlpatterns = [
     path("", include("dashboard.timetables.urls")),
     path("", include("dashboard.exports.urls")),
     path("", include("dashboard.alerts.urls")),
+    path("", include("dashboard.stopping.urls")),
 ]

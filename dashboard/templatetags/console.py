@@ -3,8 +3,11 @@
 from typing import Any
 
 from django import template
+from django.http import HttpRequest
+from django.template import RequestContext
 from django.utils import timezone
 
+from collection import stopping
 from collection.models import ExportState, FetchState, HeldState, RunState
 from dashboard.status import read_status
 
@@ -36,6 +39,17 @@ _OTHER = ("neutral", "circle")
 @register.inclusion_tag("dashboard/_status.html")
 def console_status() -> dict[str, Any]:
     return {"status": read_status(now=timezone.now())}
+
+
+@register.inclusion_tag("dashboard/_stop_switch.html", takes_context=True)
+def stop_switch(context: RequestContext) -> dict[str, Any]:
+    """The control that stops all collecting, for who may use it; others see that it is stopped."""
+    request: HttpRequest = context["request"]
+    return {
+        "stopped_at": stopping.stopped_since(),
+        "may_operate": request.user.has_perm("collection.operate_stopswitch"),
+        "csrf_token": context.get("csrf_token"),
+    }
 
 
 @register.inclusion_tag("dashboard/_badge.html")

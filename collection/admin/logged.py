@@ -1,0 +1,60 @@
+"""What all admin classes of the console share: the log holds before and after, and large tables
+are neither counted nor searched by pieces of text."""
+
+from typing import Any
+
+from django import forms
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+from unfold.paginator import InfinitePaginator
+
+from collection import audit
+
+
+class LoggedAdmin(ModelAdmin[Any]):
+    """Notes the old and the new value of every field that its form changes."""
+
+    warn_unsaved_form = True
+
+    def construct_change_message(
+        self, request: HttpRequest, form: forms.Form, formsets: Any, add: bool = False
+    ) -> list[dict[str, Any]]:
+        # Before the stock message, which leaves the fields' labels translated behind it.
+        changes = audit.changes_in(form)
+        message: list[dict[str, Any]] = super().construct_change_message(
+            request, form, formsets, add
+        )
+        return [*message, *audit.message_of(changes)[1:]]
+
+
+class ReadOnlyAdmin(ModelAdmin[Any]):
+    """What the system writes and people read."""
+
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class HistoryAdmin(ReadOnlyAdmin):
+    """Of tables with millions of rows: newest first, pages that need no count, exact search."""
+
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    ordering = ["-pk"]
+    sortable_by: list[str] = []
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """The stock exact search ignores case, and with it every index."""
+        if not search_term:
+            return queryset, False
+        return queryset.filter(**{self.search_fields[0]: search_term.strip()}), False
