@@ -6,6 +6,8 @@ from datetime import datetime
 
 from django.core.exceptions import ValidationError
 from django.db.models import Count
+from django.utils import timezone
+from django.utils.translation import gettext
 
 from collection import due, scheduling
 from collection.models import OPEN_RUN_STATES, FetchState, Job, Run, RunState, SchoolFetch
@@ -27,11 +29,14 @@ SELECT run.id, run.job_id, run.state, run.skip_reason, run.created_at, run.finis
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One run in the sparkline: as high as it was long, compared to the others."""
+    """One run in the sparkline: as high as it was long, compared to the others.
+
+    `words` say the same: hundreds of them stand on the page, too many for templates of their own.
+    """
 
     run: Run
     height: int
-    minutes: float | None
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +110,17 @@ def _bars(runs: Sequence[Run]) -> list[Bar]:
     minutes = [_minutes(run) for run in runs]
     longest = max((one for one in minutes if one is not None), default=0.0)
     return [
-        Bar(run, _height(lasted, longest), lasted)
+        Bar(run, _height(lasted, longest), _bar_in_words(run, lasted))
         for run, lasted in zip(runs, minutes, strict=True)
     ]
+
+
+def _bar_in_words(run: Run, minutes: float | None) -> str:
+    began = f"{timezone.localtime(run.created_at):%Y-%m-%d %H:%M}"
+    words = f"#{run.pk}, {began}: {RunState(run.state).label}"
+    if minutes is None:
+        return words
+    return f"{words}, {gettext('%(minutes)s min') % {'minutes': f'{minutes:.1f}'}}"
 
 
 def _minutes(run: Run) -> float | None:

@@ -51,7 +51,7 @@ class JobAdmin(ExchangesRows, LoggedAdmin):
     list_display = ["switch", "named", "when", "next_due", "last_run", "last_runs", "doing"]
     list_display_links = ["named"]
     list_filter = ["dataset", "periodic_task__enabled"]
-    list_per_page = 200
+    list_per_page = 50
     list_select_related = ["periodic_task__crontab", "periodic_task__interval"]
     list_before_template = "admin/collection/job/_message.html"
     list_fullwidth = True

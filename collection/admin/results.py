@@ -1,6 +1,9 @@
 """What became of Celery's tasks, as django-celery-results keeps it."""
 
+from typing import Any
+
 import django_celery_results.admin  # noqa: F401  registers the models that are registered anew here
+from celery import states
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -14,11 +17,24 @@ admin.site.unregister(TaskResult)
 admin.site.unregister(GroupResult)
 
 
+class StatusFilter(admin.SimpleListFilter):
+    """The states that there can be: the stock filter asks the whole table which there are."""
+
+    title = _("Task State")
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        return [(state, state) for state in sorted(states.ALL_STATES)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(status=self.value()) if self.value() else queryset
+
+
 @admin.register(TaskResult)
 class TaskResultAdmin(ExportsRows, HistoryAdmin):
     resource_classes = [TaskResultResource]
     list_display = ["task_id", "task_name", "status", "date_done", "worker"]
-    list_filter = ["status"]
+    list_filter = [StatusFilter]
     search_fields = ["task_id"]
     search_help_text = _("Task ID")
     fieldsets = [
