@@ -358,7 +358,7 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
-AXES_LOCKOUT_TEMPLATE = "dashboard/locked_out.html"
+AXES_LOCKOUT_CALLABLE = "dashboard.views.show_locked_out"
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 

@@ -118,7 +118,6 @@ class PeriodicTaskAdmin(GuardedAdmin):
     list_filter = ["enabled"]
     list_select_related = ["crontab", "interval", "job"]
     search_fields = ["name", "task"]
-    autocomplete_fields = ["crontab", "interval"]
     actions = ["switch_on", "switch_off", "send_now"]
     formfield_overrides = {TextField: {"widget": UnfoldAdminExpandableTextareaWidget}}
     ordering = ["name"]

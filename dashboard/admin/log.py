@@ -57,7 +57,9 @@ class LogEntryAdmin(HistoryAdmin):
         url = None if entry.is_deletion() else entry.get_admin_url()
         if url is None:
             return format_html("{} {}", kind, entry.object_repr)
-        return format_html('{} <a class="text-link" href="{}">{}</a>', kind, url, entry.object_repr)
+        return format_html(
+            '{} <a class="text-link underline" href="{}">{}</a>', kind, url, entry.object_repr
+        )
 
     @admin.display(description=_("what changed"))
     def values(self, entry: LogEntry) -> str:
