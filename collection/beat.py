@@ -5,6 +5,7 @@ Nothing depends on there being one: two that fire the same due time start one ru
 
 import logging
 import time
+from datetime import datetime
 from typing import Any
 
 from celery.schedules import ParseException
@@ -29,7 +30,7 @@ class _Entry(ModelEntry):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.last_run_at = min(self.last_run_at, self._default_now())
+        self.last_run_at: datetime = min(self.last_run_at, self._default_now())
 
 
 class OneScheduler(DatabaseScheduler):  # type: ignore[misc]

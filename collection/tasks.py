@@ -43,7 +43,10 @@ PUMP_SECONDS = 2
 # The ledger says who works on a fetch since when: Celery need not write it down a second time.
 @shared_task(bind=True, name="collection.fetch_school", max_retries=None, track_started=False)
 def fetch_school(self: "Task[Any, Any]", fetch_id: int) -> dict[str, Any]:
-    """One attempt at one school, or at the school list. Celery's own retry carries the next, when it is soon."""
+    """One attempt at one school, or at the school list.
+
+    Celery's own retry carries the next, when it is soon.
+    """
     outcome = fetching.fetch_school(
         fetch_id,
         worker=self.request.hostname or "",
@@ -59,11 +62,11 @@ def fetch_school(self: "Task[Any, Any]", fetch_id: int) -> dict[str, Any]:
     return {"fetch": fetch_id, "state": outcome.state and outcome.state.value}
 
 
-def _queue_of(delivery: dict[str, Any] | None) -> str | None:
+def _queue_of(delivery: Any) -> str:
     """What RabbitMQ delayed comes with the delay before its routing key, and Celery would send
     its next retry to the default queue."""
     _, found, kind = str((delivery or {}).get("routing_key")).rpartition(FETCH_QUEUES)
-    return found + kind if found else None
+    return found + kind if found else str(current_app.conf.task_default_queue)
 
 
 class RetryLater(Exception):

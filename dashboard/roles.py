@@ -38,6 +38,7 @@ _OPERATOR = (
     "collection.decide_heldweek",
     "collection.operate_stopswitch",
     "collection.export_data",
+    "collection.test_alert",
     "django_celery_beat.add_periodictask",
     "django_celery_beat.change_periodictask",
     "django_celery_beat.add_crontabschedule",
@@ -48,6 +49,7 @@ _OPERATOR = (
 )
 _ADMINISTRATOR = (
     "collection.delete_job",
+    "collection.change_school",
     "django_celery_beat.delete_periodictask",
     "django_celery_beat.delete_crontabschedule",
     "django_celery_beat.delete_intervalschedule",

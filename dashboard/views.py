@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.template.response import TemplateResponse
+from django.template.response import SimpleTemplateResponse, TemplateResponse
 from django.utils import timezone
 
 from dashboard.pages import render_fragment, requires
@@ -18,7 +18,7 @@ def show_status(request: HttpRequest) -> TemplateResponse:
 
 def show_locked_out(
     request: HttpRequest, original_response: object, credentials: object
-) -> TemplateResponse:
+) -> SimpleTemplateResponse:
     """As django-axes calls it, which would leave out the colours and styles of the console."""
     return TemplateResponse(
         request, "dashboard/locked_out.html", admin.site.each_context(request), status=429

@@ -66,7 +66,10 @@ def test_database_is_as_it_was_when_recovered_to_a_moment_between_two_runs(
 ) -> None:
     archive = tmp_path / "archive"
     archive.mkdir()
-    copied = {"archive_mode": "on", "archive_command": f"test ! -f {archive}/%f && cp %p {archive}/%f"}
+    copied = {
+        "archive_mode": "on",
+        "archive_command": f"test ! -f {archive}/%f && cp %p {archive}/%f",
+    }
     recovered = tmp_path / "recovered"
     recovered.mkdir(mode=0o700)
     with _postgres(tmp_path / "postgres", **copied) as server:
