@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 
 from collection import audit, runs
 from collection.models import (
@@ -47,7 +47,9 @@ def _cancel(chosen: AnyRows, user: AbstractUser) -> str:
     still = set(Run.objects.filter(pk__in=[run.pk for run in ended], state=RunState.CANCELLED))
     cancelled = {run: schools for run, schools in ended.items() if run in still}
     for run, schools in cancelled.items():
-        _note_state(user, run, RunState.CANCELLED, audit.change("open schools", schools, 0))
+        _note_state(
+            user, run, RunState.CANCELLED, audit.change(gettext_noop("open schools"), schools, 0)
+        )
     text = ngettext(
         "%(n)s run cancelled, %(schools)s schools are not collected any more:",
         "%(n)s runs cancelled, %(schools)s schools are not collected any more:",
@@ -89,7 +91,10 @@ def _note_retries(started: list[Run], user: AbstractUser) -> None:
     failed_runs = Run.objects.in_bulk([run_id for run_id, _by, _count in linked])
     for run_id, by, count in linked:
         audit.record(
-            user, failed_runs[run_id], audit.change("failed schools", count, f"retried: #{by}")
+            user,
+            failed_runs[run_id],
+            audit.change(gettext_noop("failed schools"), count, 0),
+            audit.change(gettext_noop("retried by run"), "", f"#{by}"),
         )
 
 

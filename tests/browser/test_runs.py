@@ -10,7 +10,7 @@ from collection.neis_emulator import Emulator, Fault
 from tests.browser.person import Person
 from tests.e2e.stack import Stack
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
 
 
 def test_failures_are_seen_live_filtered_retried_and_gone(

@@ -46,7 +46,10 @@ def store(school: School, lessons: int) -> None:
         for row in wire.lessons(lessons)
     ]
     answer = normalise(
-        rows, office_code=school.office_id, school_code=school.code, mondays=[MONDAY]
+        wire.in_columns(rows),
+        office_code=school.office_id,
+        school_code=school.code,
+        mondays=[MONDAY],
     )
     storage.store(ledger.claimed(school), answer, service="hisTimetable", requests=1, rule=RULE)
 

@@ -168,12 +168,12 @@ def test_page_tells_that_neis_is_down_and_what_is_left_of_the_keys(
     KeyUsage.objects.create(fingerprint=first, day=today - timedelta(days=1), calls=9999)
     ApiKeyState.objects.create(fingerprint=second, refused_at=timezone.now())
     UpstreamState.objects.create(
-        state="open", down_since=ago(minutes=7), probe_at=ago(minutes=-3), reason="timed_out"
+        state="open", down_since=ago(minutes=7.5), probe_at=ago(minutes=-3.5), reason="timed_out"
     )
 
     text = text_of(client.get("/admin/overview/"))
 
-    assert "NEIS is down since 7 min ago · No answer in time · next try in 2 min" in text
+    assert "NEIS is down since 7 min ago · No answer in time · next try in 3 min" in text
     assert "API key 1 key usable 1,234 of 10,000 calls today" in text
     assert "API key 2 key_off refused by NEIS" in text
 

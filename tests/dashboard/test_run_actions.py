@@ -149,7 +149,9 @@ def test_failed_of_a_run_are_retried_in_a_run_that_is_linked_to(
     assert set(retry.fetches.values_list("school__code", flat=True)) == {"1", "2"}
     assert said(answer) == [f"2 schools are tried again: #{retry.pk}"]
     assert f"/admin/runs/{retry.pk}/" in answer.content.decode()
-    assert logged()[0][2] == [f'[["failed schools", "2", "retried: #{retry.pk}"]]']
+    assert logged()[0][2] == [
+        f'[["failed schools", "2", "0"], ["retried by run", "", "#{retry.pk}"]]'
+    ]
     assert SchoolFetch.objects.filter(pk__in=[f.pk for f in failed], retried_by=None).count() == 0
 
 
