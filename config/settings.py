@@ -157,7 +157,8 @@ WHITENOISE_USE_FINDERS = True
 
 LANGUAGE_CODE = environment.text("LANGUAGE_CODE", "ko")
 LANGUAGES = [("ko", _("Korean")), ("en", _("English"))]
-LOCALE_PATHS = [BASE_DIR / "locale"]
+# What packages leave in English, or say badly, stands apart: makemessages would drop it.
+LOCALE_PATHS = [BASE_DIR / "locale", BASE_DIR / "locale" / "packages"]
 TIME_ZONE = "Asia/Seoul"
 USE_TZ = True
 

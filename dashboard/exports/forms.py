@@ -91,7 +91,7 @@ _WIDGETS = {
     "audience": widgets.UnfoldAdminRadioSelectWidget,
     "file_format": widgets.UnfoldAdminSelectWidget,
 }
-_WEEKDAYS = [("*", _("Every day")), *((str(number % 7), WEEKDAYS[(number - 1) % 7])
+_WEEKDAYS = [("*", _("All weekdays")), *((str(number % 7), WEEKDAYS[(number - 1) % 7])
                                       for number in range(1, 8))]  # fmt: skip
 
 
