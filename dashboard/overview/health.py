@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection
 
 from collection import breaker, liveness, quota
-from collection.models import Heartbeat, StopSwitch, UpstreamState
+from collection.models import Heartbeat, UpstreamState
 
 RECENT = timedelta(minutes=15)
 # The newest by their key, and only then those of the last minutes: never a walk through history.
@@ -91,7 +91,6 @@ class Health:
     scheduler: Scheduler
     workers: Sequence[Worker]
     answers: Answers
-    stopped_at: datetime | None
     upstream: UpstreamState
     keys: Sequence[quota.KeyUse]
     pump: liveness.Pump
@@ -111,7 +110,6 @@ def read_health(*, now: datetime) -> Health:
         scheduler=Scheduler(seen.get("scheduler"), seen.get("watcher"), now),
         workers=[Worker(*row) for row in _query(_WORKERS, now)],
         answers=_read_answers(now),
-        stopped_at=StopSwitch.objects.values_list("stopped_at", flat=True).first(),
         upstream=breaker.state(),
         keys=quota.use_of_keys(),
         pump=liveness.pump(),

@@ -28,6 +28,7 @@ from collection.models import (
     School,
     SchoolFetch,
     SchoolWeek,
+    StopSwitch,
     UpstreamState,
 )
 from collection.planning import KOREA
@@ -191,6 +192,20 @@ def test_page_tells_that_nothing_moves_and_that_the_broker_is_in_trouble(client:
     assert "Work is due and nothing has moved since 30 min ago" in text
     assert "The broker is in trouble since 5 min ago : OperationalError" in text
     assert "7 messages wait for a worker" in text
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_switch_that_stops_everything_is_offered_to_who_may_use_it(
+    client: Client, may: bool
+) -> None:
+    log_in(client, *LOOK, *(["operate_stopswitch"] if may else []))
+    assert ("Stop all collecting" in text_of(client.get("/admin/overview/"))) is may
+
+    StopSwitch.objects.create(stopped_at=timezone.now())
+
+    text = text_of(client.get("/admin/overview/"))
+    assert "All collecting is stopped since" in text
+    assert ("Let collecting go on" in text) is may
 
 
 # The work
