@@ -116,6 +116,12 @@ RETURNING item.id, COALESCE(
     (SELECT level FROM collection_school AS school WHERE school.id = item.school_id), 'list')
 """
 
+_WAS_DOWN = """
+SELECT EXISTS (
+    SELECT 1 FROM collection_upstreamstate AS upstream, collection_schoolfetch AS item
+     WHERE item.id = %s AND (upstream.state <> 'closed' OR item.claimed_at < upstream.since))
+"""
+
 _HOLD = """
 INSERT INTO collection_upstreamstate AS upstream
        (id, state, cool_down_seconds, probes, reason, not_before)
@@ -130,8 +136,12 @@ def state() -> UpstreamState:
     return UpstreamState.objects.filter(pk=1).first() or UpstreamState()
 
 
-def is_closed() -> bool:
-    return not UpstreamState.objects.exclude(state=Breaker.CLOSED).exists()
+def was_down_during(fetch_id: int) -> bool:
+    """Whether NEIS is down, or was when the fetch's present attempt began: an answer that hung
+    through the end of an outage belongs to it."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WAS_DOWN, [fetch_id])
+        return bool(cursor.fetchone()[0])
 
 
 def lets_begin() -> bool:

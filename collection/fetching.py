@@ -179,7 +179,7 @@ def _in_outage(claim: AnyClaim, error: Exception) -> bool:
     if not isinstance(error, NeisError):
         return False
     if not claim.probe:
-        return not breaker.is_closed()
+        return breaker.was_down_during(claim.fetch_id)
     if probing.answered(error):
         breaker.close()
         return False

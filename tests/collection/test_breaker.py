@@ -152,7 +152,7 @@ def test_nothing_is_taken_back_when_it_was_a_false_alarm() -> None:
 
     breaker.close()
 
-    assert breaker.is_closed()
+    assert breaker.lets_begin()
     assert set(SchoolFetch.objects.values_list("failures", flat=True)) == {1}
     assert claim(fetches[0]) is not None
 
@@ -256,6 +256,28 @@ def test_failure_noted_as_it_opened_is_taken_back_when_it_closes() -> None:
     breaker.close()
 
     assert set(SchoolFetch.objects.values_list("failures", flat=True)) == {0}
+
+
+@pytest.mark.parametrize(
+    ("claimed", "closed", "down"),
+    [
+        pytest.param({"minutes": 2}, None, False, id="never down"),
+        pytest.param({"minutes": 2}, {"minutes": 1}, True, id="begun before it was over"),
+        pytest.param({"minutes": 2}, {"minutes": 3}, False, id="begun after"),
+    ],
+)
+def test_attempt_belongs_to_an_outage_or_not_when(
+    claimed: dict[str, float], closed: dict[str, float] | None, down: bool
+) -> None:
+    (fetch,) = make_fetches(1)
+    take(fetch)
+    SchoolFetch.objects.update(claimed_at=ago(**claimed))
+    if closed:
+        UpstreamState.objects.create(since=ago(**closed))
+
+    assert breaker.was_down_during(fetch.pk) is down
+    UpstreamState.objects.update_or_create(pk=1, defaults={"state": Breaker.OPEN})
+    assert breaker.was_down_during(fetch.pk)
 
 
 @pytest.mark.django_db(transaction=True)

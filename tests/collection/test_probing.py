@@ -110,7 +110,7 @@ def test_breaker_stays_closed_and_failures_count_when_a_good_school_answers(
 
     work(plan(schools[1:6]))
 
-    assert breaker.is_closed()
+    assert breaker.lets_begin()
     assert Attempt.objects.filter(outcome="failed").count() == 5
     assert SchoolFetch.objects.filter(failures=1).count() == 5
 
@@ -148,7 +148,7 @@ def test_breaker_closes_when_the_probe_is_answered(
 
     assert work([probe]) == [FetchState.SUCCEEDED]
 
-    assert breaker.is_closed()
+    assert breaker.lets_begin()
 
 
 def test_breaker_opens_again_and_the_probe_costs_nothing_when_it_fails(
@@ -173,7 +173,7 @@ def test_breaker_closes_and_the_probe_counts_when_only_its_school_fails(
 
     assert work([probe]) == [FetchState.WAITING]
 
-    assert breaker.is_closed()
+    assert breaker.lets_begin()
     probe.refresh_from_db()
     assert probe.failures == 1
 
@@ -186,7 +186,7 @@ def test_breaker_closes_when_the_probe_is_refused_for_its_own_sake(
 
     assert work([probe]) == [FetchState.FAILED]
 
-    assert breaker.is_closed()
+    assert breaker.lets_begin()
 
 
 @pytest.mark.parametrize("in_flight", [0, 4])
