@@ -6,7 +6,7 @@ import json
 import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
@@ -142,10 +142,11 @@ class _Export:
         )
         for monday in mondays:
             statement = copy_statement(self._selection, self._form, monday=monday, office=office)
-            for rows in self._snapshot.copy(statement):
-                sink.write(self._encoder.encode(rows))
-                self._rows += len(rows)
-                self._on_progress(self._rows, out.size)
+            with closing(self._snapshot.copy(statement)) as blocks:
+                for rows in blocks:
+                    sink.write(self._encoder.encode(rows))
+                    self._rows += len(rows)
+                    self._on_progress(self._rows, out.size)
 
 
 @contextmanager
