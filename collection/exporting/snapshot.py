@@ -69,7 +69,8 @@ def _blocks(server: PGconn) -> Iterator[list[bytes]]:
             break
     if rows:
         yield rows
-    while result := server.get_result():
+    # All of them: until then the connection counts as busy.
+    for result in list(iter(server.get_result, None)):
         if result.status != ExecStatus.COMMAND_OK:
             raise error_from_result(result)
 
