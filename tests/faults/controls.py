@@ -49,11 +49,12 @@ def one_transaction() -> None:
 
 def safe_results() -> None:
     """The stock backend, outcomes of all tasks kept, acknowledged late."""
+    from collection import tasks
     from config.celery import app
 
     app.conf.result_backend = "django-db"
     app.conf.task_acks_late = True
-    app.tasks["collection.fetch_school"].acks_late = True
+    tasks.fetch_school.acks_late = True
 
 
 def health_checks() -> None:

@@ -223,7 +223,7 @@ def _peak_megabytes(process: Process) -> float:
     expect="No row is replaced; the reason is kept with a sample that holds no key",
     quick_schools=30,
     schools=150,
-    settings={"FETCH_MAX_FAILURES": "2"},
+    settings={"FETCH_MAX_FAILURES": "3"},
 )
 def broken_answers(rig: Rig) -> None:
     rig.workers()
@@ -262,7 +262,7 @@ def broken_answers(rig: Rig) -> None:
     schools=150,
     weeks=2,
     seconds=True,
-    settings={"FETCH_MAX_FAILURES": "3"},
+    settings={"FETCH_MAX_FAILURES": "5"},
 )
 def contradicting_pages(rig: Rig) -> None:
     rig.workers()
