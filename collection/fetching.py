@@ -175,7 +175,7 @@ def _judge(claim: AnyClaim, error: Exception) -> Verdict:
 
 
 def _in_outage(claim: AnyClaim, error: Exception) -> bool:
-    """A probe's own failure tells it; for the others the breaker does."""
+    """A fault of a probe costs nothing, whatever it leads to: the outage may end as it is told."""
     if not isinstance(error, NeisError):
         return False
     if not claim.probe:
@@ -183,7 +183,8 @@ def _in_outage(claim: AnyClaim, error: Exception) -> bool:
     if probing.answered(error):
         breaker.close()
         return False
-    return not probing.settle(_school_of(claim))
+    probing.settle(_school_of(claim))
+    return True
 
 
 def _school_of(claim: AnyClaim) -> int | None:

@@ -35,14 +35,12 @@ def look_into(fault: ErrorClass, *, school_id: int | None) -> None:
         settle(school_id)
 
 
-def settle(school_id: int | None) -> bool:
-    """Opens or closes the breaker. True when NEIS answers."""
-    answers = _answers(school_id)
-    if answers:
+def settle(school_id: int | None) -> None:
+    """Closes the breaker when NEIS answers for another school, and opens it when it does not."""
+    if _answers(school_id):
         breaker.close()
     else:
         breaker.open_()
-    return answers
 
 
 def answered(error: Exception) -> bool:
