@@ -57,12 +57,12 @@ def fetch_school(self: "Task[Any, Any]", fetch_id: int) -> dict[str, Any]:
             # Whole seconds are all that RabbitMQ delays by: it may come late, never early.
             countdown=math.ceil(outcome.retry_in_seconds),
             exc=RetryLater(outcome.error),
-            queue=_queue_of(self.request.delivery_info),
+            queue=queue_of(self.request.delivery_info),
         )
     return {"fetch": fetch_id, "state": outcome.state and outcome.state.value}
 
 
-def _queue_of(delivery: Any) -> str:
+def queue_of(delivery: Any) -> str:
     """What RabbitMQ delayed comes with the delay before its routing key, and Celery would send
     its next retry to the default queue."""
     _, found, kind = str((delivery or {}).get("routing_key")).rpartition(FETCH_QUEUES)

@@ -13,7 +13,7 @@ from collection.neis_emulator import Emulator, Fault, World, all_transient, runn
 from tests.e2e import rabbitmq, truth
 from tests.e2e import stack as stacks
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
 
 FIRST = date(2026, 5, 18)
 MONDAYS = [FIRST + timedelta(weeks=week) for week in range(3)]
@@ -51,7 +51,7 @@ def test_nothing_is_lost_when_queues_are_purged_and_a_worker_is_killed(
         stack.start_worker("heir")
         _wait_for_done(35)
         _purge(broker_url)
-        out, err = following.communicate(timeout=120)
+        out, err = following.communicate(timeout=300)
 
         assert following.returncode == 0, err
         report = stacks.report(out)
@@ -84,7 +84,7 @@ def test_retries_that_are_not_due_keep_no_worker_from_the_other_schools(
 
 def _wait_for_done(fetches: int) -> None:
     done = SchoolFetch.objects.filter(state__in=[FetchState.SUCCEEDED, FetchState.EMPTY])
-    stacks.wait_until(lambda: done.count() >= fetches, seconds=90)
+    stacks.wait_until(lambda: done.count() >= fetches, seconds=240)
 
 
 def _purge(broker_url: str) -> None:
