@@ -218,7 +218,7 @@ class Rig:
                        "--without-mingle", *(["-Q", queues] if queues else [])]  # fmt: skip
             started.append(self._run(title, command, traps, wrapper, environment))
         if wait:
-            self.wait_until(lambda: all(self._is_ready(process) for process in started), 120)
+            self.wait_until(lambda: all(self._is_ready(process) for process in started), PATIENCE)
         return started
 
     def _is_ready(self, process: Process) -> bool:

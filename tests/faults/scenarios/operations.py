@@ -115,7 +115,6 @@ def orders_under_fire(rig: Rig) -> None:
     inject="Every kind of failure with a key that can be recognised, all logs at DEBUG",
     expect="The key is in no table, log, result or export, in no form",
     schools=120,
-    seconds=True,
     settings={"FETCH_MAX_FAILURES": "2", "LOG_LEVEL": "DEBUG"},
 )
 def sentinel_key(rig: Rig) -> None:

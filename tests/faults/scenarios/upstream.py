@@ -261,7 +261,6 @@ def broken_answers(rig: Rig) -> None:
     expect="Once: asked again, then right. For ever: incomplete, the old week stays",
     schools=150,
     weeks=2,
-    seconds=True,
     settings={"FETCH_MAX_FAILURES": "5"},
 )
 def contradicting_pages(rig: Rig) -> None:
@@ -335,7 +334,6 @@ def doubled_rows(rig: Rig) -> None:
     "F32",
     inject="A stored week is answered with “no data”, once; another again and again",
     expect="The old rows stay until a second answer agrees; rows that come back are stored",
-    seconds=True,
 )
 def emptied_weeks(rig: Rig) -> None:
     rig.workers()
