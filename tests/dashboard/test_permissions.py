@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
-from collection.models import Job, Run, StopSwitch
+from collection.models import Job, Run, School, StopSwitch
 from dashboard.roles import ADMINISTRATOR, OPERATOR, VIEWER
 from tests.collection.admin.jobs import FORM, make_job
 from tests.collection.ledger import make_run, make_school
@@ -122,6 +122,10 @@ DOORS = [
     Door("ask to stop everything", "dashboard:stop", OPERATORS),
     Door("stop everything", "dashboard:stop", OPERATORS, post={}),
     Door("let collecting go on", "dashboard:go-on", OPERATORS, post={}),
+    Door("send a test message", "dashboard:alert-test", OPERATORS, post={}),
+    Door("export jobs", of(Job, "export"), OPERATORS),
+    Door("import jobs", of(Job, "import"), OPERATORS),
+    Door("import schools", of(School, "import"), ADMINISTRATORS),
     Door("form of a new user", of(User, "add"), ADMINISTRATORS),
     Door("change a user", of(User, "change"), ADMINISTRATORS, somebody, post={"username": ""}),
     Door("set a password", "admin:auth_user_password_change", ADMINISTRATORS, somebody),
