@@ -401,6 +401,12 @@ UNFOLD = {
     "STYLES": [lambda request: static("dashboard/console.css")],
     "SIDEBAR": {"navigation": "dashboard.navigation.sidebar"},
     "COLORS": {
+        # One step darker, and lighter by night, than Unfold's: enough contrast on every ground.
+        "font": {
+            "subtle-light": "var(--color-base-600)",
+            "subtle-dark": "var(--color-base-300)",
+            "default-light": "var(--color-base-700)",
+        },
         "primary": {
             "50": "#eff6ff",
             "100": "#dbeafe",
