@@ -70,7 +70,12 @@ def test_retries_that_are_not_due_keep_no_worker_from_the_other_schools(
     with (
         running(emulator),
         stacks.running(
-            tmp_path, emulator.base_url, CELERY_BROKER_URL=broker_url, FETCH_RETRY_SECONDS="80"
+            tmp_path,
+            emulator.base_url,
+            CELERY_BROKER_URL=broker_url,
+            FETCH_RETRY_SECONDS="120",
+            # The other schools come after the retries, which would else be last in the queue.
+            PUBLISH_WINDOW="6",
         ) as stack,
     ):
         stack.manage("sync_schools")
