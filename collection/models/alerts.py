@@ -30,7 +30,7 @@ class Alert(models.Model):
     """
 
     kind = models.CharField(_("kind"), max_length=10, choices=AlertKind.choices)
-    subject = models.CharField(_("subject"), max_length=100)
+    subject = models.CharField(_("about"), max_length=100)
     job = models.ForeignKey(
         Job,
         on_delete=models.SET_NULL,

@@ -44,6 +44,7 @@ def test_job_is_planned_switched_run_cancelled_retried_and_moved(
 
     first = _run_now(administrator, page)
     page.get_by_role("button", name="Cancel", exact=True).click()
+    expect(page.get_by_text("Go on?")).to_be_visible()
     page.get_by_role("button", name="Cancel", exact=True).click()
     expect(page.locator("#run-progress")).to_contain_text("Cancelled")
     assert Run.objects.get(pk=first).state == RunState.CANCELLED
@@ -55,7 +56,6 @@ def test_job_is_planned_switched_run_cancelled_retried_and_moved(
     administrator.visit(f"/admin/runs/{second}/?state=failed")
     page.get_by_label("Select all on this page").check()
     page.locator("#fetch-rows").get_by_role("button", name="Retry").click()
-    page.get_by_role("button", name="Retry", exact=True).click()
     expect(page.get_by_text(re.compile("tried again:"))).to_be_visible()
     retry = Run.objects.get(trigger=Trigger.RETRY)
     wait_until(lambda: Run.objects.get(pk=retry.pk).state == RunState.COMPLETED, seconds=60)

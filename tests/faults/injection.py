@@ -130,9 +130,11 @@ class _Traps:
         if self._statement not in connection.execute_wrappers:
             connection.execute_wrappers.append(self._statement)
 
-    def _statement(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+    def _statement(self, execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
         from collection import storage
 
+        if not isinstance(sql, str):
+            return execute(sql, params, many, context)
         if sql == storage._CHANGED:
             self.reach("after_copy")
         result = execute(sql, params, many, context)

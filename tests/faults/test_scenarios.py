@@ -19,7 +19,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 
 def _marked(name: str) -> object:
-    marks = [pytest.mark.timeout(300)]
+    marks = [pytest.mark.timeout(900)]
     return pytest.param(
         name, marks=marks if SCENARIOS[name].seconds else [*marks, pytest.mark.long]
     )

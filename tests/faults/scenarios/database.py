@@ -14,7 +14,6 @@ from tests.faults.scenarios import scenario
     "F11",
     inject="PostgreSQL crashes and comes back, 10 times",
     expect="Nothing is stuck; no attempt is blamed on NEIS",
-    seconds=True,
 )
 def crashed_postgres(rig: Rig) -> None:
     rig.slow(0.8 if rig.full else 0.3)
