@@ -95,7 +95,8 @@ def estimate(plan: Plan) -> Estimate:
             requests_per_second=settings.NEIS_REQUESTS_PER_SECOND,
             past=_past(plan),
         ),
-        fits=None in left or needed <= sum(calls or 0 for calls in left),
+        # Without any key no run starts at all, and that is said elsewhere.
+        fits=not left or None in left or needed <= sum(calls or 0 for calls in left),
     )
 
 
