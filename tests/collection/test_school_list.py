@@ -98,6 +98,7 @@ def test_school_is_stored_with_its_columns_when_it_is_new(sync: Sync) -> None:
         "loaded_on": date(2026, 6, 11),
         "listed_at": NOW,
         "missed_lists": 0,
+        "is_corrected": False,
         "closed_at": None,
     }
     assert Office.objects.values_list("code", "name").get() == ("B10", "서울특별시교육청")
