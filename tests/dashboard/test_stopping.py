@@ -4,6 +4,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.template import Context, Template
 from django.test import RequestFactory
+from django.utils import translation
 
 from collection import audit, stopping
 from dashboard.roles import OPERATOR, VIEWER
@@ -52,7 +53,8 @@ def test_any_page_can_show_the_control(role: str, stopped: bool, shown: str, hid
     request = RequestFactory().get("/")
     request.user = make_user(role)
 
-    html = Template("{% load console %}{% stop_switch %}").render(Context({"request": request}))
+    with translation.override("en"):
+        html = Template("{% load console %}{% stop_switch %}").render(Context({"request": request}))
 
     assert shown in html
     assert hidden not in html
