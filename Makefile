@@ -18,6 +18,9 @@ test: $(VENV)/.installed-dev
 faults: $(VENV)/.installed-dev
 	$(RUN) -m tests.faults $(ARGS)
 
+test-long: $(VENV)/.installed-dev
+	$(RUN) -m pytest -m long
+
 bench: $(VENV)/.installed-dev
 	$(RUN) -m tests.bench
 

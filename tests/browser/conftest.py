@@ -6,11 +6,13 @@ REQUIRE_BROWSER=1, as the checks before a landing have it, it fails instead.
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connections
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from collection.neis_emulator import Emulator, World, running
@@ -19,6 +21,9 @@ from tests.e2e import stack as stacks
 
 # Playwright's loop runs in the thread of the test, which Django would take for asynchronous code.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+# It would also keep connections of their own for the time that a loop runs, and give none of them
+# back to the pool.
+connections._connections = threading.local()  # type: ignore[assignment]
 
 # On a busy machine a page takes its time.
 expect.set_options(timeout=30_000)

@@ -17,7 +17,7 @@ from config.embedded.postgres import binary
 from tests.e2e import stack as stacks
 from tests.e2e import truth
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 
 FIRST = date(2026, 5, 18)
 MONDAYS = [FIRST + timedelta(weeks=week) for week in range(3)]

@@ -17,7 +17,7 @@ from config import embedded
 from tests.e2e import lab, rabbitmq, truth
 from tests.e2e import stack as stacks
 
-pytestmark = pytest.mark.timeout(1500)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1500)]
 
 FIRST = date(2026, 5, 18)
 MONDAYS = [FIRST + timedelta(weeks=week) for week in range(3)]

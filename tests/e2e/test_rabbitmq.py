@@ -13,7 +13,7 @@ from collection.neis_emulator import Emulator, Fault, World, all_transient, runn
 from tests.e2e import rabbitmq, truth
 from tests.e2e import stack as stacks
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
 
 FIRST = date(2026, 5, 18)
 MONDAYS = [FIRST + timedelta(weeks=week) for week in range(3)]
