@@ -109,7 +109,7 @@ def test_recorded_rows_reach_the_csv_unchanged(
         claim, normalised, service=service, requests=answer.requests, rule=HoldRule()
     )
     path = tmp_path / "out.csv"
-    exporting.write_file(exporting.Selection(claim.mondays), path)
+    exporting.write_file(exporting.Selection(claim.mondays), exporting.Form.for_machines(), path)
 
     assert state == FetchState.SUCCEEDED
     with path.open(encoding="utf-8", newline="") as lines:
