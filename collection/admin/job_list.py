@@ -19,7 +19,7 @@ _LOWEST_BAR = 4
 # For each job by its index: a window function would read every run that there ever was.
 _LATEST_RUNS = """
 SELECT run.id, run.job_id, run.state, run.skip_reason, run.created_at, run.finished_at
-  FROM unnest(%s) AS job(id)
+  FROM unnest(%s::bigint[]) AS job(id)
  CROSS JOIN LATERAL (
        SELECT * FROM collection_run WHERE job_id = job.id ORDER BY id DESC LIMIT %s
  ) AS run

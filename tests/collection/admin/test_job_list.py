@@ -192,3 +192,8 @@ def test_an_open_run_is_paused_and_resumed_from_the_list(operator: Client) -> No
         run.refresh_from_db()
         assert run.state == state
     assert LogEntry.objects.filter(object_id=str(run.pk)).count() == 2
+
+
+def test_list_is_shown_when_there_is_no_job() -> None:
+    Job.objects.all().delete()
+    assert client_of(VIEWER).get("/admin/collection/job/").status_code == 200
