@@ -18,7 +18,7 @@ from collection.neis_emulator import Emulator, Fault, World, running
 from tests.e2e import stack as stacks
 from tests.e2e import truth
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.long, pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 
 FIRST = date(2026, 5, 18)
 MONDAYS = [FIRST + timedelta(weeks=week) for week in range(3)]
