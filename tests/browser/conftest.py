@@ -40,8 +40,9 @@ _OFFLINE = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def browser() -> Iterator[Browser]:
+    """One for each test: while its loop runs, no other test could run one of its own."""
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _BROWSERS)), None)
     if found is None:
         if os.environ.get("REQUIRE_BROWSER"):
