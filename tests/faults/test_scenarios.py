@@ -18,14 +18,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
         yield started
 
 
-def _marked(name: str) -> object:
-    marks = [pytest.mark.timeout(900)]
-    return pytest.param(
-        name, marks=marks if SCENARIOS[name].seconds else [*marks, pytest.mark.long]
-    )
-
-
-@pytest.mark.parametrize("name", [_marked(name) for name in sorted(SCENARIOS)])
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", sorted(SCENARIOS))
 def test_nothing_is_missing_doubled_wrong_or_extra(name: str, postgres: Postgres) -> None:
     result = run(SCENARIOS[name], postgres, seed=SEED, full=False)
 
