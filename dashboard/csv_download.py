@@ -1,39 +1,21 @@
-"""CSV of what a page shows, streamed, for a spreadsheet: with a BOM, and with no formula in it."""
+"""CSV of what a page shows, streamed in the form for people."""
 
-import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from django.http import StreamingHttpResponse
 
-from collection.exporting.form import FORMULA_SIGNS
-
-_BOM = "\ufeff"
-
-
-class _Echo:
-    """Gives back what csv would write."""
-
-    def write(self, line: str) -> str:
-        return line
+from collection.resources.formats import PeopleCSV
 
 
 def download(
     name: str, header: Sequence[object], rows: Iterable[Sequence[object]]
 ) -> StreamingHttpResponse:
     return StreamingHttpResponse(
-        _lines(header, rows),
+        PeopleCSV().stream(_texts(header), map(_texts, rows)),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
 
 
-def _lines(header: Sequence[object], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    yield _BOM + writer.writerow(header)
-    for row in rows:
-        yield writer.writerow([_text(value) for value in row])
-
-
-def _text(value: object) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(tuple(FORMULA_SIGNS)) else text
+def _texts(values: Iterable[object]) -> list[str]:
+    return ["" if value is None else str(value) for value in values]
