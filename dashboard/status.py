@@ -2,14 +2,12 @@
 collecting is stopped."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
 from django.http import HttpRequest
 
-from collection.models import Heartbeat, StopSwitch
-
-SILENT_AFTER = timedelta(seconds=60)
+from collection import heartbeats, stopping
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +20,14 @@ class Status:
 
     @property
     def scheduler_is_silent(self) -> bool:
-        return self.scheduler_seen_at is None or self.now - self.scheduler_seen_at > SILENT_AFTER
+        seen_at = self.scheduler_seen_at
+        return seen_at is None or self.now - seen_at > heartbeats.SILENT_AFTER
 
 
 def read_status(*, now: datetime) -> Status:
     return Status(
-        scheduler_seen_at=Heartbeat.objects.filter(name="scheduler")
-        .values_list("seen_at", flat=True)
-        .first(),
-        stopped_at=StopSwitch.objects.values_list("stopped_at", flat=True).first(),
+        scheduler_seen_at=heartbeats.seen().get(heartbeats.SCHEDULER),
+        stopped_at=stopping.stopped_since(),
         now=now,
     )
 

@@ -8,14 +8,11 @@ from django.db.models import Count, ExpressionWrapper, F, Min, Q, QuerySet
 from django.db.models.fields import DurationField
 from django.db.models.functions import Coalesce
 
-from collection import breaker, liveness
+from collection import breaker, heartbeats, held, liveness
 from collection.models import (
     AlertKind,
     Breaker,
     FetchState,
-    Heartbeat,
-    HeldState,
-    HeldWeek,
     PauseReason,
     Run,
     RunState,
@@ -23,6 +20,7 @@ from collection.models import (
     SkipReason,
 )
 
+# Workers take over sooner; a scheduler that is being restarted is no news.
 SCHEDULER_SILENT_AFTER = timedelta(minutes=2)
 # A failure that nobody mended in this time has been told, and is no news any more.
 LOOK_BACK = timedelta(days=8)
@@ -153,15 +151,13 @@ def _paused() -> Iterator[Condition]:
 
 
 def _held() -> Iterator[Condition]:
-    held = HeldWeek.objects.filter(state=HeldState.WAITING).aggregate(
-        count=Count("id"), since=Min("held_at")
-    )
-    if held["count"]:
-        yield Condition(AlertKind.HELD, "held", count=held["count"], since=held["since"])
+    weeks = held.waiting().aggregate(count=Count("id"), since=Min("held_at"))
+    if weeks["count"]:
+        yield Condition(AlertKind.HELD, "held", count=weeks["count"], since=weeks["since"])
 
 
 def _silent_scheduler(now: datetime) -> Iterator[Condition]:
-    seen_at = Heartbeat.objects.filter(name="scheduler").values_list("seen_at", flat=True).first()
+    seen_at = heartbeats.seen().get(heartbeats.SCHEDULER)
     if seen_at is not None and now - seen_at > SCHEDULER_SILENT_AFTER:
         yield Condition(AlertKind.SCHEDULER, "scheduler", since=seen_at)
 

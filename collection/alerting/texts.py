@@ -17,7 +17,7 @@ class Text:
     body: str
 
 
-_TODO = {
+_WHAT_TO_DO = {
     AlertKind.FAILURES: gettext_lazy(
         "Open the failures, read what the class of error means, and retry them."
     ),
@@ -52,7 +52,7 @@ def text_of(alert: Alert, event: str) -> Text:
         title = _title(alert, kind)
         if event == AlertEvent.CLOSED:
             return Text(_("Well again: %(what)s") % {"what": title}, _link(alert))
-        lines = [_since(alert), str(_TODO[kind]), _link(alert)]
+        lines = [_since(alert), str(_WHAT_TO_DO[kind]), _link(alert)]
         return Text(title, "\n".join(line for line in lines if line))
 
 

@@ -5,8 +5,8 @@ from typing import Any
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 
-from collection import breaker, liveness, quota, runs
-from collection.models import OPEN_RUN_STATES, HeldState, HeldWeek, Run
+from collection import breaker, held, liveness, quota, runs
+from collection.models import OPEN_RUN_STATES, Run
 from dashboard.api.tokens import token_required
 from dashboard.status import read_status
 
@@ -33,7 +33,7 @@ def show_overview(request: HttpRequest) -> JsonResponse:
                 }
                 for use in quota.use_of_keys()
             ],
-            "held_weeks": HeldWeek.objects.filter(state=HeldState.WAITING).count(),
+            "held_weeks": held.waiting().count(),
         }
     )
 

@@ -4,24 +4,20 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import Count, F, Q
+from django.db.models import Count, Q
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
-from collection import breaker, liveness, quota
+from collection import breaker, heartbeats, held, liveness, quota, stopping
 from collection.models import (
     OPEN_RUN_STATES,
     Attempt,
     Breaker,
     FetchState,
-    Heartbeat,
-    HeldState,
-    HeldWeek,
     Run,
     School,
     SchoolFetch,
-    StopSwitch,
 )
 
 RECENT = timedelta(minutes=15)
@@ -119,17 +115,17 @@ class _Ledger(Collector):
         yield GaugeMetricFamily(
             "neis_held_weeks",
             "Weeks that wait for a decision.",
-            HeldWeek.objects.filter(state=HeldState.WAITING).count(),
+            held.waiting().count(),
         )
         yield GaugeMetricFamily(
             "neis_stopped",
             "1 while all collecting is stopped.",
-            int(StopSwitch.objects.filter(stopped_at__isnull=False).exists()),
+            int(stopping.stopped_since() is not None),
         )
         heartbeat = GaugeMetricFamily(
             "neis_heartbeat_age_seconds", "Time since a part was last seen.", labels=["name"]
         )
-        for name, seen_at in Heartbeat.objects.values_list("name", "seen_at").order_by(F("name")):
+        for name, seen_at in sorted(heartbeats.seen().items()):
             heartbeat.add_metric([name], max(0.0, (self._now - seen_at).total_seconds()))
         yield heartbeat
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from django.db import connection
 
-from collection import breaker, liveness, quota
-from collection.models import Heartbeat, UpstreamState
+from collection import breaker, heartbeats, liveness, quota
+from collection.heartbeats import SILENT_AFTER
+from collection.models import UpstreamState
 
 RECENT = timedelta(minutes=15)
 # The newest by their key, and only then those of the last minutes: never a walk through history.
 MOST_ATTEMPTS = 5000
-SILENT_AFTER = timedelta(seconds=60)
 
 _LATEST = """
 SELECT * FROM (
@@ -105,9 +105,9 @@ class Health:
 
 
 def read_health(*, now: datetime) -> Health:
-    seen = dict(Heartbeat.objects.values_list("name", "seen_at"))
+    seen = heartbeats.seen()
     return Health(
-        scheduler=Scheduler(seen.get("scheduler"), seen.get("watcher"), now),
+        scheduler=Scheduler(seen.get(heartbeats.SCHEDULER), seen.get(heartbeats.WATCHER), now),
         workers=[Worker(*row) for row in _query(_WORKERS, now)],
         answers=_read_answers(now),
         upstream=breaker.state(),

@@ -6,13 +6,11 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Exists, Max, Min, OuterRef
 
-from collection import due
+from collection import due, held
 from collection.models import (
     OPEN_RUN_STATES,
     ErrorClass,
     FetchState,
-    HeldState,
-    HeldWeek,
     Job,
     Run,
     SchoolFetch,
@@ -139,9 +137,7 @@ def _late_starts(jobs: Sequence[Job], now: datetime) -> list[Late]:
 
 
 def _read_held() -> Held:
-    found = HeldWeek.objects.filter(state=HeldState.WAITING).aggregate(
-        weeks=Count("id"), since=Min("held_at")
-    )
+    found = held.waiting().aggregate(weeks=Count("id"), since=Min("held_at"))
     return Held(found["weeks"], found["since"])
 
 
