@@ -126,6 +126,8 @@ SELECT id, attempt, %(outcome)s, claimed_at, now(), worker, task_id, %(requests)
   FROM ended
 """
 
+# Fetches that were lost together begin apart from the second time on: one of them may be what
+# kills its worker, and would take the others along until all of them are failed.
 _EXPIRE = """
 WITH expired AS (
     SELECT id FROM collection_schoolfetch
@@ -134,7 +136,8 @@ WITH expired AS (
 ), ended AS (
     UPDATE collection_schoolfetch AS item
        SET failures = failures + 1, lease_until = NULL, published_at = NULL,
-           next_attempt_at = now(), error_code = '',
+           next_attempt_at = now() + failures * random() * (lease_until - claimed_at),
+           error_code = '',
            error_class = CASE WHEN failures + 1 >= %(most)s AND NOT EXISTS (
                SELECT 1 FROM collection_attempt AS earlier
                 WHERE earlier.fetch_id = item.id AND earlier.outcome <> 'lost'

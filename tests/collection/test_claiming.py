@@ -268,6 +268,19 @@ def lose(fetch: SchoolFetch) -> None:
     claiming.expire_leases(most_failures=5)
 
 
+def test_fetches_begin_apart_when_their_worker_was_lost_again() -> None:
+    fetches = [make_fetch(make_school(str(number)), failures=2) for number in range(8)]
+    for fetch in fetches:
+        take(fetch)
+    SchoolFetch.objects.update(claimed_at=ago(seconds=61), lease_until=ago(seconds=1))
+
+    assert claiming.expire_leases(most_failures=5) == 8
+
+    waits = {fetch.next_attempt_at for fetch in SchoolFetch.objects.all()}
+    assert len(waits) == 8
+    assert all(ago(seconds=5) < at < ago(seconds=-2 * 60) for at in waits if at)
+
+
 def test_fetch_is_crashed_after_the_cap_when_every_worker_was_lost_over_it() -> None:
     fetch = make_fetch()
 
