@@ -152,7 +152,7 @@ class Rig:
                 **injection.environment(self.traps, [], self.off),
                 **self._settings,
             },
-            ("-m", "tests.faults.manage"),
+            manage_program=("-m", "tests.faults.manage"),
         )
         self.stack.start()
         self.redis = Redis(self.stack.redis_server)

@@ -158,8 +158,9 @@ class Postgres:
     def _end(self, number: signal.Signals) -> None:
         pid = self.server.pid
         if pid is not None:
-            os.kill(pid, number)
-            psutil.wait_procs([psutil.Process(pid)], timeout=10)
+            postmaster = psutil.Process(pid)
+            postmaster.send_signal(number)
+            psutil.wait_procs([postmaster], timeout=10)
 
     def _processes(self) -> list[psutil.Process]:
         pid = self.server.pid

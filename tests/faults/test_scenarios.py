@@ -1,4 +1,4 @@
-"""The scenarios that take seconds, in every test run; the others with `-m long`."""
+"""Every scenario in its small size: minutes together, so they run on demand (`-m long`)."""
 
 from collections.abc import Iterator
 

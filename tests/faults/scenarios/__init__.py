@@ -17,8 +17,6 @@ class Scenario:
     act: Callable[[Rig], None]
     schools: int = 300
     quick_schools: int = 40
-    seconds: bool = False
-    """Short enough for every test run, in its small size."""
     weeks: int = 1
     world: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)

@@ -51,7 +51,8 @@ def absent_postgres(rig: Rig) -> None:
         rig.wait_for_done(rig.done() + len(rig.world.schools) // 6)
         rig.injected.note(f"PostgreSQL away, {pool}")
         rig.crash_postgres()
-        time.sleep(30 if rig.full else 6)
+        # A task waits 10 s for a connection: to claim, and again to store its outcome.
+        time.sleep(30 if rig.full or rig.off else 16)
         rig.postgres.start()
         back_at, before = time.time(), rig.done()
         rig.wait_until(lambda before=before: rig.done() > before, 60)
@@ -141,6 +142,7 @@ def _connections_taken(rig: Rig, count: int):  # type: ignore[no-untyped-def]
 def locked_row(rig: Rig) -> None:
     seconds = 60 if rig.full else 12
     rig.slow(0.1)
+    rig.workers()
     run = rig.start_run()
     fetch = rig.random.choice(
         rig.database.rows("SELECT id FROM collection_schoolfetch WHERE run_id = %s", run)
@@ -149,7 +151,6 @@ def locked_row(rig: Rig) -> None:
         holder.execute("SELECT FROM collection_schoolfetch WHERE id = %s FOR UPDATE", [fetch])
         rig.injected.note("row held")
         held_at = time.monotonic()
-        rig.workers()
         rig.pump()
         rig.wait_until(lambda: rig.count("waiting", "running") == 1, seconds)
         rig.bound("others done after s", time.monotonic() - held_at, seconds)

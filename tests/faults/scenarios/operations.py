@@ -50,9 +50,11 @@ def killed_at_the_ends(rig: Rig) -> None:
         _kill_while_planning(rig)
     left = "SELECT (SELECT count(*) FROM collection_run) + count(*) FROM collection_schoolfetch"
     rig.bound("rows of runs that were not planned", rig.database.value(left), 0)
-    rig.workers(1)
     times = 5 if rig.full else 2
-    rig.pump(traps=[Trap("finishing", times=times)])
+    # Whoever ends it: the pump, or the watcher of a worker.
+    traps = [Trap("finishing", times=times)]
+    rig.workers(1, traps=traps)
+    rig.pump(traps=traps)
     run = rig.start_run()
     rig.wait_for_end(run)
     sprung = len(rig.sprung("finishing"))
@@ -202,7 +204,7 @@ def retention(rig: Rig) -> None:
 _WATCHED = """
 SELECT table_name FROM information_schema.tables
  WHERE table_schema = 'public' AND table_type = 'BASE TABLE'
-   AND table_name ~ '^(collection|django_celery)' AND table_name !~ 'timetableentry|heartbeat'
+   AND table_name ~ '^(collection|django_celery)' AND table_name !~ 'timetableentry|heartbeat|pumpstate'
 """
 
 
@@ -224,14 +226,17 @@ def strangers(rig: Rig) -> None:
     rig.injected.note("actions posted")
     rig.notes.append(f"{len(posts)} posts as a viewer")
     changed = [table for table, mark in _fingerprints(rig).items() if before[table] != mark]
+    rig.notes += [f"{table} changed" for table in changed]
     rig.bound("tables that changed", len(changed), 0)
     rig.bound("posts that failed inside", sum(status >= 500 for status in posts.values()), 0)
     rig.bound("no posts", -len(posts), -1)
     _schedule_a_foreign_task(rig)
     rig.beat()
+    seen = "SELECT count(*) FROM collection_heartbeat WHERE name = 'scheduler'"
+    rig.wait_until(lambda: rig.database.value(seen) > 0, 120)
+    time.sleep(6)
     sent = "SELECT total_run_count FROM django_celery_beat_periodictask WHERE name = 'foreign'"
-    rig.wait_until(lambda: rig.database.value(sent) > 0, 60)
-    time.sleep(3)
+    rig.bound("foreign tasks sent", rig.database.value(sent), 0)
     rig.bound("requests by strangers", rig.requests() - requests, 0)
     (code,) = rig.choose(1)
     rig.emulator.faults.switch([only("redirect", code)])
