@@ -1,17 +1,16 @@
 """Alerts: what was noticed, who was told, and a button to see whether messages arrive."""
 
-from typing import cast
-
 from django.contrib import messages
-from django.contrib.admin.models import ADDITION, LogEntry
 from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_POST
 
+from collection import audit
 from collection.alerting.channels import configured
 from collection.alerting.noticing import ask_for_test
 from collection.models import Alert
@@ -41,11 +40,8 @@ def send_test(request: HttpRequest) -> HttpResponseRedirect:
         )
         return redirect("dashboard:alert-list")
     alert = ask_for_test(now=timezone.now(), channels=channels, user_id=request.user.pk)
-    LogEntry.objects.log_actions(
-        cast("int", request.user.pk),
-        [alert],
-        ADDITION,
-        change_message=_("Asked for a test message"),
+    audit.record(
+        request.user, alert, audit.change(gettext_noop("Send a test message"), "", alert.subject)
     )
     messages.success(
         request, _("The test message goes out within a minute; its state is shown below.")
