@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo up test faults bench check audit format requirements
+.PHONY: demo up test faults bench check audit format messages requirements
 
 demo: $(VENV)/.installed
 	$(RUN) manage.py demo
@@ -38,6 +38,10 @@ audit: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
+
+messages: $(VENV)/.installed-dev
+	$(RUN) manage.py makemessages --locale ko --no-location --no-obsolete
+	$(RUN) manage.py compilemessages --ignore $(VENV)
 
 requirements: $(VENV)/.installed-dev
 	cd requirements && for name in base dev; do \
