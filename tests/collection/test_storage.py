@@ -18,11 +18,12 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from collection import claiming, exporting, runs, storage
 from collection.claiming import Claim
 from collection.deciding import HoldRule
-from collection.exporting import Selection
+from collection.exporting import Form, Selection
 from collection.models import (
     Attempt,
     AttemptOutcome,
     FetchState,
+    FileFormat,
     HeldState,
     HeldWeek,
     RejectedRow,
@@ -49,6 +50,28 @@ COUNTERS = (
     "removed",
     "nul_removed",
 )
+
+# Other programs rely on these columns, in this order.
+COLUMNS = [
+    "office_code",
+    "office",
+    "school_code",
+    "school",
+    "level",
+    "academic_year",
+    "semester",
+    "date",
+    "grade",
+    "class_name",
+    "course",
+    "day_night",
+    "track",
+    "department",
+    "classroom",
+    "period",
+    "subject",
+    "loaded_on",
+]
 
 pytestmark = pytest.mark.django_db
 
@@ -601,15 +624,16 @@ def test_text_is_the_same_in_the_file_when_it_is_odd(tmp_path: Path, suffix: str
     store(claim, [wire.high(ITRT_CNTNT=text, CLASS_NM=text) for text in [*ODD_TEXTS, "수\0학"]])
     path = tmp_path / f"out{suffix}"
 
-    rows = exporting.write_file(Selection(mondays=[MONDAY]), path)
+    form = Form.for_machines(FileFormat(suffix.removeprefix(".")))
+    manifest = exporting.write_file(Selection(mondays=[MONDAY]), form, path)
 
     opener = gzip.open if suffix.endswith(".gz") else open
     with opener(path, "rt", encoding="utf-8", newline="") as file:
         read = list(csv.DictReader(file, strict=True))
-    assert len(read) == rows == exporting.expected_rows(Selection(mondays=[MONDAY]))
+    assert len(read) == manifest.rows == exporting.expected_rows(Selection(mondays=[MONDAY]))
     for name in ("subject", "class_name"):
         assert sorted(row[name] for row in read) == sorted([*ODD_TEXTS, "수학"])
-    assert list(read[0]) == list(exporting.COLUMNS)
+    assert list(read[0]) == COLUMNS
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -618,7 +642,7 @@ def test_null_and_empty_text_differ_in_the_file_when_both_are_stored(tmp_path: P
     store(claimed(make_school()), [wire.high(ITRT_CNTNT=None), wire.high(ITRT_CNTNT="")])
     path = tmp_path / "out.csv"
 
-    exporting.write_file(Selection(mondays=[MONDAY]), path)
+    exporting.write_file(Selection(mondays=[MONDAY]), Form.for_machines(), path)
 
     endings = sorted(line.rsplit(",", 2)[1] for line in path.read_text().splitlines()[1:])
     assert endings == ["", '""']
