@@ -151,7 +151,9 @@ def _bare_school(base_url: str, school: tuple[Any, ...]) -> tuple[int, int]:
     )
     with connection.cursor() as cursor, cursor.copy("COPY bare FROM STDIN") as copy:
         columns = answer.rows.columns
-        for day, rest in zip(columns["ALL_TI_YMD"], columns["ITRT_CNTNT"], strict=True):
+        # A school that published nothing has no columns.
+        days, subjects = columns.get("ALL_TI_YMD", ()), columns.get("ITRT_CNTNT", ())
+        for day, rest in zip(days, subjects, strict=True):
             copy.write_row((school_id, day, rest))
     connection.close()
     client.close()
