@@ -630,7 +630,7 @@ def test_text_is_the_same_in_the_file_when_it_is_odd(tmp_path: Path, suffix: str
     opener = gzip.open if suffix.endswith(".gz") else open
     with opener(path, "rt", encoding="utf-8", newline="") as file:
         read = list(csv.DictReader(file, strict=True))
-    assert len(read) == manifest.rows == exporting.expected_rows(Selection(mondays=[MONDAY]))
+    assert len(read) == manifest.file.rows == exporting.expected_rows(Selection(mondays=[MONDAY]))
     for name in ("subject", "class_name"):
         assert sorted(row[name] for row in read) == sorted([*ODD_TEXTS, "수학"])
     assert list(read[0]) == COLUMNS
