@@ -1,5 +1,9 @@
-"""Real parts for every test: PostgreSQL and Redis run, and nothing leaves this machine."""
+"""Real parts for every test: PostgreSQL and Redis run, and nothing leaves this machine.
 
+The processes of pytest-xdist have a database of each of their own.
+"""
+
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +16,11 @@ from config import embedded
 def pytest_configure() -> None:
     """Before pytest-django makes its database."""
     embedded.start(settings.BASE_DIR, names=settings.EMBEDDED_SERVICES)
+    number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    settings.REDIS_URL = settings.REDIS_URL.replace("?db=0", f"?db={number}")
+    settings.CELERY_BROKER_URL = settings.CELERY_BROKER_URL.replace(
+        "?virtual_host=0", f"?virtual_host={number}"
+    )
 
 
 @pytest.fixture(autouse=True)
