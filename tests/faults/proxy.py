@@ -31,7 +31,8 @@ class Proxy:
     def _reset(self) -> None:
         for writer in set(self._open):
             connection = writer.get_extra_info("socket")
-            if connection.family == socket.AF_INET:
+            # One that has ended by itself is listed until its task has run.
+            if connection.family == socket.AF_INET and connection.fileno() != -1:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
 
