@@ -37,12 +37,9 @@ def place_to_write(name: str) -> Path:
 
 
 def keep(path: Path) -> None:
-    """Hands a whole file over to the storage under its own name."""
-    try:
-        with path.open("rb") as file:
-            storage().save(path.name, _Finished(file, str(path)))
-    finally:
-        path.unlink(missing_ok=True)
+    """Hands a whole file over to the storage under its own name. It may move it, or copy it."""
+    with path.open("rb") as file:
+        storage().save(path.name, _Finished(file, str(path)))
 
 
 def opened(export: Export) -> IO[bytes]:

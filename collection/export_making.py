@@ -51,9 +51,12 @@ def _make(claim: Claim) -> ExportState | None:
         path,
         on_progress=Follower(claim),
     )
-    # The storage may be slow, and it may be far away: the lease begins anew.
-    exports.note_progress(claim, rows=manifest.file.rows, size=manifest.file.size)
-    export_files.keep(path)
+    try:
+        # The storage may be slow, and it may be far away: the lease begins anew.
+        exports.note_progress(claim, rows=manifest.file.rows, size=manifest.file.size)
+        export_files.keep(path)
+    finally:
+        path.unlink(missing_ok=True)
     if exports.finish(claim, manifest, now=timezone.now()):
         return ExportState.READY
     export_files.storage().delete(export.file_name)

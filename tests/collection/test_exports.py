@@ -128,6 +128,24 @@ def test_a_cancelled_export_stops_and_leaves_no_file(folder: Path) -> None:
     assert files(folder) == []
 
 
+def test_one_cancelled_when_all_is_written_leaves_no_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some_schools()
+    export = asked()
+    write_file = exporting.write_file
+
+    def write_and_cancel(*arguments: Any, **options: Any) -> exporting.Manifest:
+        manifest = write_file(*arguments, **options)
+        assert exports.cancel(export.pk)
+        return manifest
+
+    monkeypatch.setattr(exporting, "write_file", write_and_cancel)
+
+    assert made(export).state == ExportState.CANCELLED
+    assert files(folder) == []
+
+
 def test_a_full_disk_is_told_and_nothing_is_left(folder: Path) -> None:
     some_schools()
     export = asked()
