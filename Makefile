@@ -12,7 +12,7 @@ up: $(VENV)/.installed
 	$(RUN) manage.py up
 
 test: $(VENV)/.installed-dev
-	$(RUN) -m pytest -n logical --dist loadfile
+	$(RUN) -m pytest -n logical
 
 # ARGS="F02 --seed 7", ARGS=--controls, ARGS="--soak 30"
 faults: $(VENV)/.installed-dev

@@ -9,4 +9,5 @@ def unpooled() -> BaseDatabaseWrapper:
     a thread holds the pool's mutex would hand its children a pool that is locked for ever."""
     own: BaseDatabaseWrapper = connections[DEFAULT_DB_ALIAS].copy()
     own.settings_dict["OPTIONS"].pop("pool", None)
+    own.settings_dict["CONN_HEALTH_CHECKS"] = True
     return own

@@ -33,18 +33,16 @@ EMBEDDED_SERVICES = frozenset(
 _database: dict[str, Any] = (
     dict(dj_database_url.parse(DATABASE_URL))
     if DATABASE_URL
-    else {
-        "ENGINE": "django.db.backends.postgresql",
-        **embedded.postgres_connection(BASE_DIR),
-    }
+    else dict(embedded.postgres_connection(BASE_DIR))
 )
 DATABASES = {
     "default": {
         **_database,
+        "ENGINE": "config.postgresql",
         # Celery closes connections after every task and ignores CONN_MAX_AGE: the pool is what
-        # keeps them, and the health check is what notices a restarted server.
+        # keeps them. The engine looks at each that the pool hands out.
         "CONN_MAX_AGE": 0,
-        "CONN_HEALTH_CHECKS": True,
+        "CONN_HEALTH_CHECKS": False,
         "OPTIONS": {
             **_database.get("OPTIONS", {}),
             "pool": {

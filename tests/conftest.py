@@ -16,7 +16,8 @@ from config import embedded
 def pytest_configure() -> None:
     """Before pytest-django makes its database."""
     embedded.start(settings.BASE_DIR, names=settings.EMBEDDED_SERVICES)
-    number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    # From the last one down: the first is that of a console that runs from the same folder.
+    number = 15 - int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     settings.REDIS_URL = settings.REDIS_URL.replace("?db=0", f"?db={number}")
     settings.CELERY_BROKER_URL = settings.CELERY_BROKER_URL.replace(
         "?virtual_host=0", f"?virtual_host={number}"

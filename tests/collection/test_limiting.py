@@ -16,17 +16,13 @@ from django.conf import settings
 from collection.limiting import Gate
 from collection.neis import Throttled
 
-# A database of its own in the same server: whoever works beside the tests is left alone.
-TEST_DATABASE = 15
 KEYS = ("neis:in-flight", "neis:sent", "neis:held")
 
 MakeGate = Callable[..., Gate]
 
 
 def connect() -> "redis.ConnectionPool":
-    pool = redis.ConnectionPool.from_url(settings.REDIS_URL)
-    pool.connection_kwargs["db"] = TEST_DATABASE
-    return pool
+    return redis.ConnectionPool.from_url(settings.REDIS_URL)
 
 
 def delete_keys(connection: "redis.Redis") -> None:
@@ -262,15 +258,13 @@ def test_nobody_waits_when_neis_did_not_say_how_long(connection: "redis.Redis") 
     assert holds.until == 0
 
 
-WORKER = f"""
+WORKER = """
 import sys, time
 import redis
 from collection.limiting import Gate
 from tests.collection.test_limiting import Holds
 
-pool = redis.ConnectionPool.from_url(sys.argv[1])
-pool.connection_kwargs["db"] = {TEST_DATABASE}
-connection = redis.Redis(connection_pool=pool)
+connection = redis.Redis.from_url(sys.argv[1])
 gate = Gate(
     connection=connection, holds=Holds(), requests_per_second=10, max_in_flight=1, slot_seconds=30
 )

@@ -58,10 +58,9 @@ def safe_results() -> None:
 
 
 def health_checks() -> None:
-    from django.db import connections
+    from config.postgresql.base import DatabaseWrapper
 
-    connections.settings["default"]["CONN_HEALTH_CHECKS"] = False
-    connections["default"].settings_dict["CONN_HEALTH_CHECKS"] = False
+    del DatabaseWrapper.get_new_connection
 
 
 def store_again() -> None:
