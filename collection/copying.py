@@ -1,7 +1,7 @@
 """A week as the text that COPY reads. Pure, and column by column as in normalising: most values
 of a column are the same few."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -15,11 +15,13 @@ def rows_as_text(school_id: int, week: Week) -> bytes:
     columns = map(_texts, (*zip(*week.entries, strict=True), week.loaded_on))
     positions = map(str, range(len(week.entries)))
     lines = map("\t".join, zip(repeat(str(school_id)), positions, *columns, strict=False))
-    return "".join(f"{line}\n" for line in lines).encode()
+    return "\n".join([*lines, ""]).encode()
 
 
-def _texts(values: Sequence[Any]) -> Iterator[str]:
+def _texts(values: Sequence[Any]) -> Iterable[str]:
     known = {value: _text(value) for value in set(values)}
+    if all(text == value for value, text in known.items()):
+        return values
     return map(known.__getitem__, values)
 
 

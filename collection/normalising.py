@@ -5,11 +5,10 @@ is read once and all loops over rows are C's.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import chain, compress
-from operator import itemgetter
 from typing import Any, Final
 
 import orjson
@@ -100,7 +99,7 @@ def normalise(
         kept = [index not in bad for index in range(len(rows))]
         columns = [list(compress(values, kept)) for values in columns]
         loaded = list(compress(loaded, kept))
-    latest = _latest_of_equal(zip(*columns, strict=True), loaded)
+    latest = _latest_of_equal(list(zip(*columns, strict=True)), loaded)
     return Normalised(
         weeks=_by_week(latest, mondays),
         received=len(rows),
@@ -135,25 +134,25 @@ def _converted(
     bad: dict[int, str] = {}
     nul_removed = 0
     for name, wire_name in _FIELDS.items():
-        known = _each(raw[wire_name], readers.get(name, _without_nul))
-        values = list(map(known.__getitem__, raw[wire_name]))
-        if _UNREADABLE in known.values():
-            for index, value in enumerate(values):
-                if value is _UNREADABLE:
-                    bad.setdefault(index, name)
-        if name not in readers and any("\0" in value for value in known if value):
-            nul_removed += sum(value.count("\0") for value in raw[wire_name] if value)
-        columns.append(values)
+        values = raw[wire_name]
+        if name in readers:
+            known = _each(values, readers[name])
+            columns.append(list(map(known.__getitem__, values)))
+            if _UNREADABLE in known.values():
+                for index, value in enumerate(columns[-1]):
+                    if value is _UNREADABLE:
+                        bad.setdefault(index, name)
+        elif any("\0" in value for value in set(values) if value):
+            nul_removed += sum(value.count("\0") for value in values if value)
+            columns.append([value and value.replace("\0", "") for value in values])
+        else:
+            columns.append(values)
     return columns, bad, nul_removed
 
 
 def _each(values: Column, read: Reader) -> dict[str | None, Any]:
     """What each distinct value of a column is read as."""
     return {value: read(value) for value in set(values)}
-
-
-def _without_nul(raw: str | None) -> str | None:
-    return raw.replace("\0", "") if raw else raw
 
 
 def _date_in(window: set[date], raw: str | None) -> date | _Unreadable:
@@ -185,11 +184,13 @@ def _number_in(allowed: range) -> Reader:
 
 
 def _latest_of_equal(
-    entries: Iterable[Entry], loaded: Sequence[date | None]
+    entries: Sequence[Entry], loaded: Sequence[date | None]
 ) -> dict[Entry, date | None]:
-    latest: dict[Entry, date | None] = {}
+    latest = dict(zip(entries, loaded, strict=True))
+    if len(latest) == len(entries):
+        return latest
     for entry, loaded_on in zip(entries, loaded, strict=True):
-        known = latest.setdefault(entry, loaded_on)
+        known = latest[entry]
         if known is not loaded_on and loaded_on and (known is None or loaded_on > known):
             latest[entry] = loaded_on
     return latest
@@ -211,19 +212,12 @@ def _by_week(latest: dict[Entry, date | None], mondays: Sequence[date]) -> dict[
 
 def _sorted(entries: list[Entry]) -> list[Entry]:
     """One order for one set of entries, nulls first."""
-    columns = list(zip(*entries, strict=True))
-    if not any(map(_is_mixed, columns)):
+    try:
         return sorted(entries)
-    keys = zip(*map(_sortable, columns), strict=True)
-    return [entry for _, entry in sorted(zip(keys, entries, strict=True), key=itemgetter(0))]
+    except TypeError:
+        # A null was compared with a text. Where none is, the order is the same without keys.
+        return sorted(entries, key=_nulls_first)
 
 
-def _is_mixed(values: Sequence[Any]) -> bool:
-    """A column of nulls alone sorts as it is: null is compared with null by identity."""
-    return None in values and any(value is not None for value in values)
-
-
-def _sortable(values: Sequence[Any]) -> Sequence[Any]:
-    if _is_mixed(values):
-        return [_NULL_SORTS_AS if value is None else value for value in values]
-    return values
+def _nulls_first(entry: Entry) -> Entry:
+    return tuple(_NULL_SORTS_AS if value is None else value for value in entry)

@@ -1,6 +1,8 @@
 """Reads the body of one page. What NEIS says in a body is mapped to errors here alone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -87,33 +89,41 @@ def _listing_of_another_shape(parts: Any, service: Service, body: bytes) -> Page
 
 
 def _columns(rows: list[Any], service: Service, body: bytes) -> dict[str, Column]:
+    """All loops over rows are C's, and go over what lies scattered in memory once."""
     if not rows:
         return {}
     names = set(rows[0]) if isinstance(rows[0], dict) else set()
     if missing := service.fields - names:
         message = f"A row of {service.name} lacks {', '.join(sorted(missing))}."
         raise Malformed(message, sample=_sample(body))
-    if set(map(type, rows)) != {dict} or set(map(len, rows)) != {len(names)}:
-        message = f"Rows of {service.name} differ in their fields."
-        raise Malformed(message, sample=_sample(body))
-    return {name: _column(name, rows, service, body) for name in rows[0]}
+    values = _values(rows, tuple(rows[0]), service, body)
+    return {
+        name: _column(name, values[index :: len(names)], service, body)
+        for index, name in enumerate(rows[0])
+    }
 
 
-def _column(name: str, rows: list[Row], service: Service, body: bytes) -> Column:
-    """The loops are C's, and of equal texts, which are most, one is kept: what lies scattered
-    in memory is gone over once, here."""
+def _values(rows: list[Row], names: Sequence[str], service: Service, body: bytes) -> list[Any]:
+    """Row after row."""
     try:
-        values = list(map(itemgetter(name), rows))
-        distinct = {value: value for value in set(values)}
+        if set(map(type, rows)) == {dict} and set(map(len, rows)) == {len(names)}:
+            return list(chain.from_iterable(map(itemgetter(*names), rows)))
     except KeyError:
-        message = f"A row of {service.name} lacks {name}."
-        raise Malformed(message, sample=_sample(body)) from None
+        pass
+    raise Malformed(f"Rows of {service.name} differ in their fields.", sample=_sample(body))
+
+
+def _column(name: str, values: list[Any], service: Service, body: bytes) -> Column:
+    """Of equal texts, which are most, one is kept."""
+    known: dict[str | None, str | None] = {}
+    try:
+        column = list(map(known.setdefault, values, values))
     except TypeError:
-        distinct = {}  # A list or an object: nothing that could stand in a set.
-    if not distinct or not set(map(type, distinct)) <= _TEXT_OR_NULL:
+        known = {}  # A list or an object: nothing that could stand in a set.
+    if not known or not set(map(type, known)) <= _TEXT_OR_NULL:
         message = f"{name} of {service.name} is neither text nor null in some row."
         raise Malformed(message, sample=_sample(body))
-    return list(map(distinct.__getitem__, values))
+    return column
 
 
 def _code(result: Any, body: bytes) -> str:
