@@ -95,6 +95,11 @@ class GroupAdmin(LoggedAdmin, django.contrib.auth.admin.GroupAdmin):
     list_display = ["named", "built_in"]
     ordering = ["pk"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
+        # A permission tells its name with that of its model.
+        groups: QuerySet[Group] = super().get_queryset(request)
+        return groups.prefetch_related("permissions__content_type")
+
     def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
         return self._is_own(obj) and super().has_change_permission(request, obj)
 
