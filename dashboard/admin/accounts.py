@@ -5,9 +5,10 @@ from typing import Any
 import django.contrib.auth.admin
 from django import forms
 from django.contrib import admin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
@@ -22,6 +23,21 @@ admin.site.unregister(Group)
 class GroupChoices(forms.ModelMultipleChoiceField[Group]):
     def label_from_instance(self, obj: Group) -> str:
         return str(ROLES.get(obj.name, obj.name))
+
+
+_STOCK_PERMISSIONS = {
+    "add": _("Add"),
+    "change": _("Change"),
+    "delete": _("Delete"),
+    "view": _("View"),
+}
+
+
+class PermissionChoices(forms.ModelMultipleChoiceField[Permission]):
+    def label_from_instance(self, obj: Permission) -> str:
+        """Django stores the names of its own four untranslated."""
+        stock = _STOCK_PERMISSIONS.get(obj.codename.removesuffix(f"_{obj.content_type.model}"))
+        return f"{obj.content_type.name}: {stock or gettext(obj.name)}"
 
 
 @admin.register(User)
@@ -94,11 +110,23 @@ class GroupAdmin(LoggedAdmin, django.contrib.auth.admin.GroupAdmin):
 
     list_display = ["named", "built_in"]
     ordering = ["pk"]
+    filter_horizontal = ()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
         # A permission tells its name with that of its model.
         groups: QuerySet[Group] = super().get_queryset(request)
         return groups.prefetch_related("permissions__content_type")
+
+    def formfield_for_manytomany(
+        self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any
+    ) -> "forms.ModelMultipleChoiceField[Any]":
+        """Boxes: the stock pair of lists is not to be used without seeing it."""
+        return PermissionChoices(
+            label=_("Permissions"),
+            queryset=Permission.objects.select_related("content_type"),
+            required=False,
+            widget=UnfoldAdminCheckboxSelectMultipleWidget(),
+        )
 
     def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
         return self._is_own(obj) and super().has_change_permission(request, obj)
