@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -33,11 +34,16 @@ _STOCK_PERMISSIONS = {
 }
 
 
+def _label_of(permission: Permission) -> str:
+    """Django stores the names of its own four untranslated."""
+    kind = permission.content_type
+    stock = _STOCK_PERMISSIONS.get(permission.codename.removesuffix(f"_{kind.model}"))
+    return f"{kind.name}: {stock or gettext(permission.name)}"
+
+
 class PermissionChoices(forms.ModelMultipleChoiceField[Permission]):
     def label_from_instance(self, obj: Permission) -> str:
-        """Django stores the names of its own four untranslated."""
-        stock = _STOCK_PERMISSIONS.get(obj.codename.removesuffix(f"_{obj.content_type.model}"))
-        return f"{obj.content_type.name}: {stock or gettext(obj.name)}"
+        return _label_of(obj)
 
 
 @admin.register(User)
@@ -139,12 +145,20 @@ class GroupAdmin(LoggedAdmin, django.contrib.auth.admin.GroupAdmin):
         actions.pop("delete_selected", None)
         return actions
 
+    def get_fields(self, request: HttpRequest, obj: Group | None = None) -> list[str]:
+        return ["name", "permissions"] if self._is_own(obj) else ["named", "allowed"]
+
     def _is_own(self, obj: Group | None) -> bool:
         return obj is None or obj.name not in ROLES
 
     @admin.display(description=_("group"))
     def named(self, group: Group) -> str:
         return str(ROLES.get(group.name, group.name))
+
+    @admin.display(description=_("Permissions"))
+    def allowed(self, group: Group) -> str:
+        labels = ((_label_of(permission),) for permission in group.permissions.all())
+        return format_html("<ul>{}</ul>", format_html_join("", "<li>{}</li>", labels))
 
     @admin.display(description=_("built in"), boolean=True)
     def built_in(self, group: Group) -> bool:
