@@ -145,7 +145,7 @@ class GroupAdmin(LoggedAdmin, django.contrib.auth.admin.GroupAdmin):
         actions.pop("delete_selected", None)
         return actions
 
-    def get_fields(self, request: HttpRequest, obj: Group | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Group | None = None) -> Any:
         return ["name", "permissions"] if self._is_own(obj) else ["named", "allowed"]
 
     def _is_own(self, obj: Group | None) -> bool:
