@@ -11,3 +11,6 @@ urlpatterns = [
     path("admin/", include("dashboard.urls")),
     path("admin/", admin.site.urls),
 ]
+
+handler403 = "dashboard.views.show_refused"
+handler404 = "dashboard.views.show_not_found"

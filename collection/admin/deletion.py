@@ -1,14 +1,12 @@
 """Refuses to delete what something else still needs, before the database is asked."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from collection.admin.logged import LoggedAdmin
-
-Deletion = tuple[Any, dict[str, int], set[str], list[Any]]
+from collection.admin.logged import Deletion, LoggedAdmin
 
 
 class GuardedAdmin(LoggedAdmin):
@@ -17,6 +15,8 @@ class GuardedAdmin(LoggedAdmin):
     def standing_in_the_way(self, things: Iterable[Model]) -> Iterable[Model]:
         raise NotImplementedError
 
-    def get_deleted_objects(self, objs: QuerySet[Any], request: HttpRequest) -> Deletion:
+    def get_deleted_objects(
+        self, objs: Sequence[Any] | QuerySet[Any], request: HttpRequest
+    ) -> Deletion:
         deleted, count, permissions, protected = super().get_deleted_objects(objs, request)
         return deleted, count, permissions, [*protected, *self.standing_in_the_way(objs)]

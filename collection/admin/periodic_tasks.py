@@ -43,6 +43,8 @@ class PeriodicTaskForm(forms.ModelForm[PeriodicTask]):
         model = PeriodicTask
         fields = [*_WHAT, *_WHEN, *_MESSAGE]
         labels = {
+            # Also where it is read only: django-celery-beat's own label is never translated.
+            "task": _("Task"),
             "enabled": _("Switched on"),
             "kwargs": _("Arguments"),
             "crontab": _("Crontab"),
@@ -114,7 +116,7 @@ def job_of(task: PeriodicTask) -> Job | None:
 @admin.register(PeriodicTask)
 class PeriodicTaskAdmin(GuardedAdmin):
     form = PeriodicTaskForm
-    list_display = ["name", "enabled", "task", "in_words", "job_link", "last_run_at"]
+    list_display = ["name", "enabled", "task_name", "in_words", "job_link", "last_run_at"]
     list_filter = ["enabled"]
     list_select_related = ["crontab", "interval", "job"]
     search_fields = ["name", "task"]
@@ -164,6 +166,10 @@ class PeriodicTaskAdmin(GuardedAdmin):
             due.begin_anew(Job.objects.filter(periodic_task=obj), now=database_now())
         else:
             super().save_model(request, obj, form, change)
+
+    @admin.display(description=_("task"), ordering="task")
+    def task_name(self, task: PeriodicTask) -> str:
+        return task.task
 
     @admin.display(description=_("in words"))
     def in_words(self, task: PeriodicTask) -> str:

@@ -278,6 +278,11 @@ class SchoolFetch(models.Model):
                 name="fetch_failed_class",
             ),
             models.Index(
+                fields=["school", "id"],
+                condition=models.Q(state="failed"),
+                name="fetch_failed_school",
+            ),
+            models.Index(
                 fields=["finished_at"],
                 include=["attempt", "school"],
                 condition=models.Q(attempt__gt=1),

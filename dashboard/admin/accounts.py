@@ -5,9 +5,11 @@ from typing import Any
 import django.contrib.auth.admin
 from django import forms
 from django.contrib import admin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
@@ -22,6 +24,26 @@ admin.site.unregister(Group)
 class GroupChoices(forms.ModelMultipleChoiceField[Group]):
     def label_from_instance(self, obj: Group) -> str:
         return str(ROLES.get(obj.name, obj.name))
+
+
+_STOCK_PERMISSIONS = {
+    "add": _("Add"),
+    "change": _("Change"),
+    "delete": _("Delete"),
+    "view": _("View"),
+}
+
+
+def _label_of(permission: Permission) -> str:
+    """Django stores the names of its own four untranslated."""
+    kind = permission.content_type
+    stock = _STOCK_PERMISSIONS.get(permission.codename.removesuffix(f"_{kind.model}"))
+    return f"{kind.name}: {stock or gettext(permission.name)}"
+
+
+class PermissionChoices(forms.ModelMultipleChoiceField[Permission]):
+    def label_from_instance(self, obj: Permission) -> str:
+        return _label_of(obj)
 
 
 @admin.register(User)
@@ -94,6 +116,23 @@ class GroupAdmin(LoggedAdmin, django.contrib.auth.admin.GroupAdmin):
 
     list_display = ["named", "built_in"]
     ordering = ["pk"]
+    filter_horizontal = ()
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
+        # A permission tells its name with that of its model.
+        groups: QuerySet[Group] = super().get_queryset(request)
+        return groups.prefetch_related("permissions__content_type")
+
+    def formfield_for_manytomany(
+        self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any
+    ) -> "forms.ModelMultipleChoiceField[Any]":
+        """Boxes: the stock pair of lists is not to be used without seeing it."""
+        return PermissionChoices(
+            label=_("Permissions"),
+            queryset=Permission.objects.select_related("content_type"),
+            required=False,
+            widget=UnfoldAdminCheckboxSelectMultipleWidget(),
+        )
 
     def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
         return self._is_own(obj) and super().has_change_permission(request, obj)
@@ -106,12 +145,20 @@ class GroupAdmin(LoggedAdmin, django.contrib.auth.admin.GroupAdmin):
         actions.pop("delete_selected", None)
         return actions
 
+    def get_fields(self, request: HttpRequest, obj: Group | None = None) -> Any:
+        return ["name", "permissions"] if self._is_own(obj) else ["named", "allowed"]
+
     def _is_own(self, obj: Group | None) -> bool:
         return obj is None or obj.name not in ROLES
 
     @admin.display(description=_("group"))
     def named(self, group: Group) -> str:
         return str(ROLES.get(group.name, group.name))
+
+    @admin.display(description=_("Permissions"))
+    def allowed(self, group: Group) -> str:
+        labels = ((_label_of(permission),) for permission in group.permissions.all())
+        return format_html("<ul>{}</ul>", format_html_join("", "<li>{}</li>", labels))
 
     @admin.display(description=_("built in"), boolean=True)
     def built_in(self, group: Group) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import Count, Q
+from django.db.models import Count
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
@@ -16,11 +16,14 @@ from collection.models import (
     Breaker,
     FetchState,
     Run,
-    School,
     SchoolFetch,
 )
+from dashboard.coverage.reads import read_freshness
+from dashboard.runs.reads import UNWELL_OUTCOMES
 
 RECENT = timedelta(minutes=15)
+# The newest by their key: never a walk through history. More than can end in that time.
+MOST_ATTEMPTS = 50_000
 
 
 def render(*, now: datetime) -> bytes:
@@ -73,7 +76,10 @@ class _Ledger(Collector):
             "Attempts of the last 15 minutes that did not succeed, by class of error.",
             labels=["error_class"],
         )
-        recent = Attempt.objects.filter(finished_at__gt=self._now - RECENT).exclude(error_class="")
+        # By outcome, so that the index of failed attempts answers.
+        recent = Attempt.objects.filter(
+            finished_at__gt=self._now - RECENT, outcome__in=UNWELL_OUTCOMES
+        ).exclude(error_class="")
         counts = recent.order_by().values_list("error_class").annotate(count=Count("id"))
         for error_class, count in counts:
             failed.add_metric([error_class], count)
@@ -91,24 +97,18 @@ class _Ledger(Collector):
             cursor.execute(
                 "SELECT COALESCE(sum(requests), 0),"
                 " COALESCE(sum(extract(epoch FROM finished_at - started_at)), 0)"
-                " FROM collection_attempt WHERE finished_at > %s AND requests > 0",
-                [self._now - RECENT],
+                " FROM collection_attempt WHERE finished_at > %s AND requests > 0"
+                " AND id > (SELECT max(id) FROM collection_attempt) - %s",
+                [self._now - RECENT, MOST_ATTEMPTS],
             )
             requests, seconds = cursor.fetchone()
         return int(requests), float(seconds)
 
     def _freshness(self) -> Iterator[Metric]:
-        schools = School.objects.filter(closed_at__isnull=True).aggregate(
-            all=Count("id"),
-            fresh=Count(
-                "id",
-                filter=Q(weeks__checked_at__gt=self._now - timedelta(days=7)),
-                distinct=True,
-            ),
-        )
-        yield GaugeMetricFamily("neis_schools_open", "Open schools.", schools["all"])
+        schools = read_freshness(now=self._now)
+        yield GaugeMetricFamily("neis_schools_open", "Open schools.", schools.schools)
         yield GaugeMetricFamily(
-            "neis_schools_fresh", "Open schools checked within 7 days.", schools["fresh"]
+            "neis_schools_fresh", "Open schools checked within 7 days.", schools.fresh
         )
 
     def _state(self) -> Iterator[Metric]:

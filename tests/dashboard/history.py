@@ -5,8 +5,13 @@ from typing import Any
 
 from django.utils import timezone
 
-from collection.models import Attempt, FetchState, Run, School, SchoolFetch
-from tests.collection.ledger import make_fetch
+from collection import storage
+from collection.deciding import HoldRule
+from collection.models import Attempt, FetchState, HeldWeek, Run, School, SchoolFetch
+from collection.normalising import normalise
+from tests.collection import rows as wire
+from tests.collection.ledger import claimed, make_fetch, make_school
+from tests.collection.rows import MONDAY
 
 ENDED = (FetchState.SUCCEEDED, FetchState.EMPTY, FetchState.HELD, FetchState.FAILED)
 
@@ -52,3 +57,29 @@ def make_ended(
             worker=worker,
         )
     return fetch
+
+
+HOLD_RULE = HoldRule(below_share=0.5, from_entries=20)
+
+
+def store(school: School, lessons: int) -> None:
+    """One answer for the week of MONDAY, through a fetch of its own."""
+    rows = [
+        row | {"SD_SCHUL_CODE": school.code, "ATPT_OFCDC_SC_CODE": school.office_id}
+        for row in wire.lessons(lessons)
+    ]
+    answer = normalise(
+        wire.in_columns(rows),
+        office_code=school.office_id,
+        school_code=school.code,
+        mondays=[MONDAY],
+    )
+    storage.store(claimed(school), answer, service="hisTimetable", requests=1, rule=HOLD_RULE)
+
+
+def hold(code: str, *, old: int = 30, new: int = 2, **columns: Any) -> HeldWeek:
+    """A week that fell from `old` lessons to `new`, held as the program holds it."""
+    school = make_school(code, **columns)
+    store(school, old)
+    store(school, new)
+    return HeldWeek.objects.get(school=school)

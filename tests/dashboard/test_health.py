@@ -8,8 +8,11 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from collection.models import FetchState, Heartbeat, RunState
+from collection import coverage
+from collection.models import FetchState, Heartbeat, RunState, SchoolWeek
 from tests.collection.ledger import make_fetch, make_run, make_school
+from tests.collection.rows import MONDAY
+from tests.dashboard.history import make_ended
 
 pytestmark = pytest.mark.django_db
 
@@ -68,6 +71,38 @@ def test_metrics_are_those_of_the_ledger(
     assert "neis_stalled 0.0" in lines
     age = next(line for line in lines if line.startswith('neis_heartbeat_age_seconds{name="sch'))
     assert 90 <= float(age.split()[1]) < 100
+
+
+def test_each_school_is_counted_once_however_many_weeks_are_stored(program: Client) -> None:
+    now = timezone.now()
+    for code, checked_at in (("1", now), ("2", now - timedelta(days=8))):
+        school = make_school(code)
+        for weeks in range(3):
+            monday = MONDAY - timedelta(weeks=weeks)
+            SchoolWeek.objects.create(
+                school=school, monday=monday, digest=b"", entries=1, changed_at=checked_at,
+                checked_at=checked_at,
+            )  # fmt: skip
+    make_school("3")
+    coverage.refresh()
+
+    lines = program.get("/metrics").content.decode().splitlines()
+
+    assert "neis_schools_open 3.0" in lines
+    assert "neis_schools_fresh 1.0" in lines
+
+
+def test_attempts_of_the_last_minutes_are_counted(program: Client) -> None:
+    run = make_run()
+    now = timezone.now()
+    make_ended(make_school("1"), run, FetchState.SUCCEEDED, attempts=3, ended_at=now)
+    make_ended(make_school("2"), run, FetchState.FAILED, ended_at=now - timedelta(minutes=16))
+
+    lines = program.get("/metrics").content.decode().splitlines()
+
+    assert 'neis_failed_attempts_recent{error_class="timed_out"} 2.0' in lines
+    assert "neis_request_seconds_recent_count 6.0" in lines
+    assert "neis_request_seconds_recent_sum 6.0" in lines
 
 
 def test_runs_are_paged_and_told_in_full(program: Client) -> None:

@@ -13,20 +13,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from collection import storage
-from collection.deciding import HoldRule
-from collection.models import HeldState, HeldWeek, Level, School, SchoolWeek, TimetableEntry
-from collection.normalising import normalise
+from collection.models import HeldState, HeldWeek, Level, SchoolWeek, TimetableEntry
 from dashboard.held.filters import HeldFilters
-from tests.collection import ledger
-from tests.collection import rows as wire
-from tests.collection.ledger import make_school
 from tests.collection.rows import MONDAY
+from tests.dashboard.history import hold
 from tests.dashboard.people import LOOK, OPERATE, log_in
 
 pytestmark = pytest.mark.django_db
-
-RULE = HoldRule(below_share=0.5, from_entries=20)
 
 
 @pytest.fixture(autouse=True)
@@ -37,29 +30,6 @@ def _english(settings: Any) -> None:
 @pytest.fixture
 def operator(client: Client) -> User:
     return log_in(client, *OPERATE)
-
-
-def store(school: School, lessons: int) -> None:
-    """One answer for the week of MONDAY, through a fetch of its own."""
-    rows = [
-        row | {"SD_SCHUL_CODE": school.code, "ATPT_OFCDC_SC_CODE": school.office_id}
-        for row in wire.lessons(lessons)
-    ]
-    answer = normalise(
-        wire.in_columns(rows),
-        office_code=school.office_id,
-        school_code=school.code,
-        mondays=[MONDAY],
-    )
-    storage.store(ledger.claimed(school), answer, service="hisTimetable", requests=1, rule=RULE)
-
-
-def hold(code: str, *, old: int = 30, new: int = 2, **columns: Any) -> HeldWeek:
-    """A week that fell from `old` lessons to `new`, held as the program holds it."""
-    school = make_school(code, **columns)
-    store(school, old)
-    store(school, new)
-    return HeldWeek.objects.get(school=school)
 
 
 def act(client: Client, action: str, *rows: HeldWeek, **others: str) -> HttpResponse:

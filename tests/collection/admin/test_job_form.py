@@ -10,7 +10,7 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 
 from collection import audit
 from collection.admin import job_schedule
-from collection.models import Job, Run
+from collection.models import Job, Office, Run
 from dashboard.roles import OPERATOR, VIEWER
 from tests.collection.admin.jobs import FORM, make_job
 from tests.collection.ledger import make_school
@@ -233,6 +233,21 @@ def test_who_may_only_look_sees_the_job_and_no_form() -> None:
     assert "Every Monday at 04:00" in text
     assert "High school" in text
     assert 'name="weekdays"' not in text
+
+
+def test_deleting_is_asked_about_in_the_words_of_the_language_and_without_mere_links() -> None:
+    job = make_job("Every week")
+    job.offices.add(Office.objects.create(code="B10", name="서울특별시교육청"))
+    administrator = client_of("Administrator", language="ko")
+
+    form = administrator.get(f"/admin/collection/job/{job.pk}/change/").content.decode()
+    asked = administrator.get(f"/admin/collection/job/{job.pk}/delete/").content.decode()
+
+    assert "수집 작업 삭제" in form
+    assert ">Every week</a>" in asked
+    assert "수집 작업: 1" in asked
+    assert "offices object" not in asked
+    assert "Job-office" not in asked
 
 
 def test_deleting_a_job_deletes_its_periodic_task() -> None:
