@@ -7,6 +7,7 @@ from typing import Any
 
 from celery import Task, current_app, shared_task
 from kombu import Queue
+from kombu.exceptions import OperationalError as BrokerError
 
 from collection import (
     coverage,
@@ -160,18 +161,22 @@ def queued() -> int:
 
 
 def _waiting_in(queues: Iterable[Queue]) -> int:
+    """Raises BrokerError, as publishing does: the broker's own errors differ from one to another."""
     with current_app.connection_for_read() as broker:
-        channel: Any = broker.default_channel
-        # Declared as Celery does, and so made where there is none yet.
-        return sum(
-            channel.queue_declare(
-                queue=queue.name,
-                durable=queue.durable,
-                auto_delete=queue.auto_delete,
-                arguments=queue.queue_arguments,
-            ).message_count
-            for queue in queues
-        )
+        try:
+            channel: Any = broker.default_channel
+            # Declared as Celery does, and so made where there is none yet.
+            return sum(
+                channel.queue_declare(
+                    queue=queue.name,
+                    durable=queue.durable,
+                    auto_delete=queue.auto_delete,
+                    arguments=queue.queue_arguments,
+                ).message_count
+                for queue in queues
+            )
+        except (*broker.connection_errors, *broker.channel_errors) as error:
+            raise BrokerError(type(error).__name__) from error
 
 
 def workers() -> list[str]:

@@ -148,12 +148,10 @@ class Postgres:
         os.kill(pid, signal.SIGKILL)
 
     def freeze(self) -> None:
-        for process in self._processes():
-            process.suspend()
+        self._signal_all(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        for process in self._processes():
-            process.resume()
+        self._signal_all(signal.SIGCONT)
 
     def _end(self, number: signal.Signals) -> None:
         pid = self.server.pid
@@ -162,12 +160,15 @@ class Postgres:
             postmaster.send_signal(number)
             psutil.wait_procs([postmaster], timeout=10)
 
-    def _processes(self) -> list[psutil.Process]:
+    def _signal_all(self, number: signal.Signals) -> None:
         pid = self.server.pid
         if pid is None:
-            return []
+            return
         parent = psutil.Process(pid)
-        return [parent, *parent.children(recursive=True)]
+        for process in [parent, *parent.children(recursive=True)]:
+            # A backend ends whenever its client does.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
 
     def _execute(self, statement: str) -> None:
         administration = Database(self.server, "postgres")

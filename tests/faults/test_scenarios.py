@@ -1,6 +1,7 @@
-"""Every scenario in its small size: minutes together, so they run on demand (`-m long`)."""
+"""Every scenario in its small size: the short ones always, the others on demand (`-m long`)."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -18,9 +19,13 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
         yield started
 
 
-@pytest.mark.long
+def _cases() -> Iterator[Any]:
+    for name, scenario in sorted(SCENARIOS.items()):
+        yield pytest.param(name, marks=[] if scenario.short else [pytest.mark.long])
+
+
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", sorted(SCENARIOS))
+@pytest.mark.parametrize("name", _cases())
 def test_nothing_is_missing_doubled_wrong_or_extra(name: str, postgres: Postgres) -> None:
     result = run(SCENARIOS[name], postgres, seed=SEED, full=False)
 

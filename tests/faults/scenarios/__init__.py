@@ -20,6 +20,8 @@ class Scenario:
     weeks: int = 1
     world: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
+    short: bool = False
+    """In its small size it takes a few seconds, and belongs to every run of the tests."""
 
 
 def scenario(

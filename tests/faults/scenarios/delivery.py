@@ -114,8 +114,11 @@ def _reading(rig: Rig, schools: list[str], *versions: dict) -> Iterator[Counter[
         database = type(rig.database)(rig.postgres.server, rig.database.name)
         while not over.wait(0.1):
             school = rig.random.choice(schools)
-            for week, lines in read_stored(database, school).items():
-                whole = any(version.get(week) == lines for version in versions)
+            stored = read_stored(database, school)
+            for week in ((school, monday) for monday in rig.mondays):
+                # One that is gone for a moment is no whole version either.
+                lines = stored.get(week, Counter())
+                whole = any(version[week] == lines for version in versions)
                 reads["whole" if whole else "mixed"] += 1
         database.close()
 

@@ -8,7 +8,7 @@ from tests.faults import injection
 from tests.faults.injection import Trap
 from tests.faults.rig import DEADLINE, FIRST, PUMP, Rig, signal_all
 from tests.faults.scenarios import scenario
-from tests.faults.scenarios.upstream import errors, only
+from tests.faults.scenarios.upstream import errors, only, wait_for_pause
 
 
 @scenario(
@@ -140,7 +140,7 @@ def sentinel_key(rig: Rig) -> None:
     rig.emulator.desk.revoked = {0}
     rig.injected.note("key revoked")
     refused = rig.start_run()
-    rig.wait_until(lambda: rig.state(refused) == "paused", 60)
+    wait_for_pause(rig, refused, "keys")
     rig.order("runs", "cancel", str(refused))
     for name in ("all.csv", "all.csv.gz"):
         rig.order("export_timetables", "--from", str(FIRST), "--weeks", "1",

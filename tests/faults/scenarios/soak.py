@@ -23,6 +23,7 @@ class Size:
 
 SIZE = Size()
 _WARM_UP = 0.2
+_STOPPED_SECONDS = 1.5 * LEASE
 
 
 @scenario(
@@ -37,6 +38,8 @@ _WARM_UP = 0.2
     settings={"FETCH_MAX_FAILURES": "30"},
 )
 def soak(rig: Rig) -> None:
+    # One that is stopped may stand in a transaction.
+    rig.most_idle_in_transaction = _STOPPED_SECONDS + 5
     workers = rig.workers()
     rig.beat()
     rig.pump()
@@ -87,7 +90,7 @@ def _stop(rig: Rig, workers: list[Process]) -> None:
         if victim.pid == pid:
             victim.send(signal.SIGCONT)
 
-    threading.Timer(1.5 * LEASE, wake).start()
+    threading.Timer(_STOPPED_SECONDS, wake).start()
 
 
 def _empty_redis(rig: Rig, workers: list[Process]) -> None:

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from collection.neis_emulator import Fault
-from tests.faults.rig import DEADLINE, Process, Rig
+from tests.faults.rig import DEADLINE, PATIENCE, Process, Rig
 from tests.faults.scenarios import scenario
 
 
@@ -27,6 +27,11 @@ def errors(rig: Rig, run: int) -> dict[str, str]:
 def paused(rig: Rig, run: int, reason: str) -> bool:
     query = "SELECT state, pause_reason FROM collection_run WHERE id = %s"
     return rig.database.rows(query, run) == [("paused", reason)]
+
+
+def wait_for_pause(rig: Rig, run: int, reason: str) -> None:
+    rig.wait_until(lambda: rig.state(run) != "running", 180)
+    assert paused(rig, run, reason), f"The run is {rig.state(run)}, not paused for {reason}."
 
 
 def failures(rig: Rig) -> int:
@@ -104,7 +109,7 @@ def spent_quota(rig: Rig) -> None:
     workers = rig.workers()
     rig.pump()
     run = rig.start_run()
-    rig.wait_until(lambda: paused(rig, run, "quota"), 180)
+    wait_for_pause(rig, run, "quota")
     rig.injected.note("quota spent")
     rig.wait_until(lambda: rig.count("running") == 0, 60)
     asked = rig.requests()
@@ -139,7 +144,7 @@ def revoked_key(rig: Rig) -> None:
         rig.wait_for_done(before + 10)
         rig.injected.note(f"key {refuse}")
         setattr(rig.emulator.desk, refuse, {0})
-        rig.wait_until(lambda run=run: paused(rig, run, "keys"), 120)
+        wait_for_pause(rig, run, "keys")
         rig.wait_until(lambda: rig.count("running") == 0, 60)
         asked = rig.requests()
         time.sleep(4)
@@ -175,7 +180,8 @@ def no_key(rig: Rig) -> None:
     everybody = {school.school_code: 0 for school in rig.world.schools}
     rig.expectation.failed |= everybody.keys()
     rig.expectation.revisions |= everybody
-    run = rig.collect()
+    run = rig.start_run()
+    rig.wait_until(lambda: rig.state(run) != "running", PATIENCE)
     rig.bound("fetches that did not fail", len(everybody) - len(errors(rig, run)), 0)
     rig.bound("requests", rig.requests(), 2 * len(everybody))
 
@@ -345,7 +351,7 @@ def emptied_weeks(rig: Rig) -> None:
     rig.injected.note("emptied")
     run = rig.start_run()
     held = "SELECT count(*) FROM collection_heldweek WHERE state = 'waiting'"
-    rig.wait_until(lambda: rig.database.value(held) > 0, 120)
+    rig.wait_until(lambda: rig.database.value(held) > 0 or rig.state(run) != "running", 120)
     rig.judge_stored("after the first empty answer")
     rig.wait_for_end(run)
     rig.expectation.revisions[gone] = None
@@ -369,7 +375,7 @@ def mass_emptying(rig: Rig) -> None:
         rig.emulator.faults.switch([only("emptied", *victims)])
         rig.injected.note("30 % emptied")
         run = rig.start_run()
-        rig.wait_until(lambda run=run: paused(rig, run, "guard"), 120)
+        wait_for_pause(rig, run, "guard")
         rig.wait_until(lambda: rig.count("running") == 0, 60)
         rig.judge_stored(f"before {answer}")
         decided = rig.order(answer, str(run))["made"]
