@@ -1,7 +1,6 @@
 """Every scenario in its small size: the short ones always, the others on demand (`-m long`)."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -19,13 +18,14 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
         yield started
 
 
-def _cases() -> Iterator[Any]:
-    for name, scenario in sorted(SCENARIOS.items()):
-        yield pytest.param(name, marks=[] if scenario.short else [pytest.mark.long])
+CASES = [
+    pytest.param(name, marks=[] if scenario.short else [pytest.mark.long])
+    for name, scenario in sorted(SCENARIOS.items())
+]
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", _cases())
+@pytest.mark.parametrize("name", CASES)
 def test_nothing_is_missing_doubled_wrong_or_extra(name: str, postgres: Postgres) -> None:
     result = run(SCENARIOS[name], postgres, seed=SEED, full=False)
 
