@@ -61,18 +61,22 @@ SELECT school.id AS school_id, school.office_id, school.level, school.name,
                  OR (school.closed_at AT TIME ZONE 'Asia/Seoul')::date > %(monday)s)))
 """
 
-_CHOOSE = f"""
-SELECT school_id, coverage, checked_at, changed_at, failed_id FROM ({_SCHOOLS}) AS schools
- WHERE coverage = ANY(%(kinds)s)
- ORDER BY office_id, level, name, school_id LIMIT %(most)s
-"""
+_COUNTS = ", ".join(f"count(*) FILTER (WHERE coverage = '{kind}') AS {kind}" for kind in Coverage)
 
-_TALLY = f"SELECT coverage, count(*) FROM ({_SCHOOLS}) AS schools GROUP BY coverage"
+# Counts and schools from one reading of the week; the counts are there when no school is.
+_WEEK = f"""
+WITH schools AS MATERIALIZED ({_SCHOOLS}), chosen AS (
+    SELECT * FROM schools WHERE coverage = ANY(%(kinds)s)
+     ORDER BY office_id, level, name, school_id LIMIT %(most)s
+)
+SELECT counted.*, school_id, coverage, checked_at, changed_at, failed_id
+  FROM (SELECT {_COUNTS} FROM schools) AS counted LEFT JOIN chosen ON true
+ ORDER BY office_id, level, name, school_id
+"""
 
 _STORE = f"""
 WITH counted AS (
-    SELECT office_id, level,
-           {", ".join(f"count(*) FILTER (WHERE coverage = '{kind}') AS {kind}" for kind in Coverage)}
+    SELECT office_id, level, {_COUNTS}
       FROM ({_SCHOOLS}) AS schools
      GROUP BY office_id, level
 ), gone AS (
@@ -130,7 +134,7 @@ class SchoolCoverage:
     failed_id: int | None
 
 
-def of_schools(
+def of_week(
     monday: date,
     *,
     office: str = "",
@@ -138,20 +142,20 @@ def of_schools(
     school_id: int | None = None,
     kinds: Iterable[Coverage] = Coverage,
     most: int | None = None,
-) -> list[SchoolCoverage]:
-    """The expected schools of the week by office, level and name, from the truth, at `most`."""
+) -> tuple[dict[Coverage, int], list[SchoolCoverage]]:
+    """The expected schools of the week from the truth: counted, and those of `kinds` by office,
+    level and name, at `most`."""
     chosen = _parameters(monday, office, level, school_id)
     with connection.cursor() as cursor:
-        cursor.execute(_CHOOSE, {**chosen, "kinds": [str(kind) for kind in kinds], "most": most})
-        return [SchoolCoverage(row[0], Coverage(row[1]), *row[2:]) for row in cursor.fetchall()]
-
-
-def tally(monday: date, *, office: str = "", level: str = "") -> dict[Coverage, int]:
-    """The expected schools of the week, counted from the truth."""
-    with connection.cursor() as cursor:
-        cursor.execute(_TALLY, _parameters(monday, office, level))
-        counts = dict(cursor.fetchall())
-    return {kind: counts.get(kind, 0) for kind in Coverage}
+        cursor.execute(_WEEK, {**chosen, "kinds": [str(kind) for kind in kinds], "most": most})
+        rows = cursor.fetchall()
+    counts = dict(zip(Coverage, rows[0], strict=False))
+    schools = [row[len(Coverage) :] for row in rows]
+    return counts, [
+        SchoolCoverage(school[0], Coverage(school[1]), *school[2:])
+        for school in schools
+        if school[0] is not None
+    ]
 
 
 def _parameters(

@@ -44,8 +44,9 @@ class Choice:
             return [kind for kind in Coverage if kind is not Coverage.COLLECTED]
         return [kind for kind in Coverage if self.state in ("", kind)]
 
-    def find(self, *, most: int | None = None) -> list[SchoolCoverage]:
-        return coverage.of_schools(
+    def find(self, *, most: int | None = None) -> tuple[dict[Coverage, int], list[SchoolCoverage]]:
+        """All schools of the office and level, counted; and those in the state."""
+        return coverage.of_week(
             self.monday, office=self.office, level=self.level, kinds=self.kinds, most=most
         )
 
@@ -94,10 +95,10 @@ class WeekOfSchools:
 
 
 def read_week(choice: Choice, *, today: date) -> WeekOfSchools:
-    counts = coverage.tally(choice.monday, office=choice.office, level=choice.level)
+    counts, found = choice.find(most=MOST_SHOWN)
     return WeekOfSchools(
         tally=Tally(**{kind.value: count for kind, count in counts.items()}),
-        lines=_explain(choice.find(most=MOST_SHOWN), choice.monday, today),
+        lines=_explain(found, choice.monday, today),
         matching=sum(counts[kind] for kind in choice.kinds),
         unexpected=_unexpected(choice),
     )
@@ -105,13 +106,14 @@ def read_week(choice: Choice, *, today: date) -> WeekOfSchools:
 
 def read_reason(school: School, monday: date, *, today: date) -> Line | None:
     """None where the school is not expected in the week."""
-    found = coverage.of_schools(monday, school_id=school.pk)
+    _, found = coverage.of_week(monday, school_id=school.pk)
     return next(iter(_explain(found, monday, today)), None)
 
 
 def codes_to_collect(choice: Choice) -> list[str]:
     """The codes of those schools of `choice` that are still open."""
-    ids = [each.school_id for each in choice.find()]
+    _, found = choice.find()
+    ids = [each.school_id for each in found]
     schools = School.objects.filter(pk__in=ids, closed_at__isnull=True)
     return list(schools.order_by("code").values_list("code", flat=True))
 
