@@ -98,6 +98,20 @@ def test_an_administrator_can_neither_become_a_superuser_nor_touch_one() -> None
     assert chief.check_password(PASSWORD)
 
 
+def test_who_has_done_something_can_be_deactivated_but_not_deleted() -> None:
+    User.objects.filter(pk=make_user(ADMINISTRATOR).pk).update(is_superuser=True)
+    superuser = client_of(ADMINISTRATOR)
+    busy, idle = make_user(OPERATOR), make_user(VIEWER)
+    audit.record(busy, busy, audit.change("anything", 1, 2))
+
+    refused = superuser.post(f"{USERS}{busy.pk}/delete/", {"post": "yes"})
+    superuser.post(f"{USERS}{idle.pk}/delete/", {"post": "yes"})
+
+    assert refused.status_code == 403
+    assert list(User.objects.exclude(username=ADMINISTRATOR.lower())) == [busy]
+    assert LogEntry.objects.filter(user=busy).exists()
+
+
 def test_a_built_in_group_stays_and_one_of_ones_own_can_be_made() -> None:
     administrator = client_of(ADMINISTRATOR)
     viewers = Group.objects.get(name=VIEWER)
