@@ -1,11 +1,13 @@
 """Starts a run through the broker and follows it."""
 
 import json
+import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
@@ -21,6 +23,26 @@ from collection.models import FINAL_RUN_STATES, FetchState, Job, Run, RunState, 
 
 SUCCESS, BAD_ARGUMENTS, ENDED_WITH_FAILURES, STOPPED_FOLLOWING = 0, 2, 3, 130
 _LOOK_EVERY_SECONDS = 1.0
+
+
+class _Interruption:
+    """Notes Ctrl-C. As an exception it can get lost: one in a destructor goes nowhere.
+
+    The second Ctrl-C is that exception all the same, for a glance that takes too long.
+    """
+
+    came = False
+
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, number: int, frame: object) -> None:
+        self.came = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Command(BaseCommand):
@@ -42,9 +64,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, follow: int | None, as_json: bool, **options: Any) -> None:
         run = self._find(follow) if follow else self._start(**options)
         self._warn_of_silence()
-        try:
-            self._follow(run)
-        except KeyboardInterrupt:
+        if not self._follow(run):
             self.stderr.write(
                 _(
                     "Stopped following; run %(run)s goes on without this window. "
@@ -117,16 +137,18 @@ class Command(BaseCommand):
                 )
             )
 
-    def _follow(self, run: Run) -> None:
-        with progress.bar() as bar:
+    def _follow(self, run: Run) -> bool:
+        """To the end of the run; False when Ctrl-C came before."""
+        with suppress(KeyboardInterrupt), _Interruption() as interruption, progress.bar() as bar:
             task = bar.add_task(f"#{run.pk}", total=None, note="")
-            while True:
+            while not interruption.came:
                 state, note = self._look(run, bar, task)
                 if state in FINAL_RUN_STATES:
-                    return
+                    return True
                 if note:
                     bar.update(task, note=note)
                 time.sleep(_LOOK_EVERY_SECONDS)
+        return False
 
     def _look(self, run: Run, bar: Any, task: Any) -> tuple[str, str]:
         """One glance; a server that is away for a while does not end the following."""
