@@ -190,6 +190,7 @@ GRANT USAGE ON SCHEMA witness TO neis;
     schools=150,
     world={"dirty_rows": 0.3},
     settings={"FETCH_MAX_FAILURES": "2"},
+    short=True,
 )
 def refused_copy(rig: Rig) -> None:
     rig.workers(1)

@@ -433,6 +433,7 @@ def _bound_return(rig: Rig, name: str) -> None:
     "F10",
     inject="Every message is delivered three times; messages of finished and of unknown fetches too",
     expect="As many requests as in a clean run; no error in a log",
+    short=True,
 )
 def doubled_messages(rig: Rig) -> None:
     first = rig.workers(1, name="first")[0]

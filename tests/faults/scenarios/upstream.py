@@ -230,6 +230,7 @@ def _peak_megabytes(process: Process) -> float:
     quick_schools=30,
     schools=150,
     settings={"FETCH_MAX_FAILURES": "3"},
+    short=True,
 )
 def broken_answers(rig: Rig) -> None:
     rig.workers()
@@ -310,6 +311,7 @@ def _schools_of_two_pages(rig: Rig) -> list[str]:
     expect="Stored once; received, duplicate and stored add up to what was sent",
     quick_schools=30,
     world={"dirty_rows": 0.2},
+    short=True,
 )
 def doubled_rows(rig: Rig) -> None:
     rig.workers(1)
