@@ -155,6 +155,16 @@ SELECT id, attempt, 'lost', claimed_at, now(), worker, task_id, 0, 'lost', '', %
   FROM ended
 """
 
+# While the server reads the rows of a COPY, none of its time-outs ends the session: a process that
+# is stopped there, as in a machine that is paused, would keep its fetch locked for ever.
+_END_COPIES = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+ WHERE datname = current_database() AND usename = current_user
+   AND state = 'active' AND wait_event = 'ClientRead'
+   AND query LIKE 'COPY collection_timetableentry %%'
+   AND xact_start < now() - make_interval(secs => %s)
+"""
+
 _LOST = "The worker did not report back within its lease: it was killed, or cut off."
 
 
@@ -247,6 +257,13 @@ def expire_leases(*, most_failures: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute(_EXPIRE, {"most": most_failures, "message": _LOST})
         return int(cursor.rowcount)
+
+
+def end_standing_copies(*, lease_seconds: float) -> int:
+    """Ends what is older than any lease, so that the lease can be taken back; returns how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(_END_COPIES, [lease_seconds])
+        return int(cursor.fetchone()[0])
 
 
 def _end_attempt(

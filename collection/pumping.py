@@ -124,6 +124,7 @@ def _stroke(publish: Publish, queued: Callable[[], int]) -> Pumped:
         stopped = stopping.stopped_since() is not None
         # Before any fetch is locked: whoever opens the breaker locks in this order too.
         probe = None if stopped else breaker.take_probe()
+        claiming.end_standing_copies(lease_seconds=settings.FETCH_LEASE_SECONDS)
         expired = claiming.expire_leases(most_failures=settings.FETCH_MAX_FAILURES)
         resumed = runs.resume_due()
         guarded = guarding.pause_losing()

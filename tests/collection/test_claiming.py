@@ -1,9 +1,11 @@
 """Who works on a fetch: one at a time, and never one that was taken for dead."""
 
+from contextlib import closing, suppress
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 from django.utils import timezone
 
@@ -17,9 +19,11 @@ from collection.models import (
     RunState,
     SchoolFetch,
 )
+from collection.own_connection import unpooled
 from tests.collection import ledger
 from tests.collection.ledger import make_fetch, make_run, make_school, take
 from tests.collection.rows import MONDAY
+from tests.e2e.stack import wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -337,3 +341,23 @@ def test_attempt_ends_once_when_the_lease_ends_as_the_worker_reports() -> None:
     assert sum(counts) == Attempt.objects.count() <= 20
     assert sum(counts) + SchoolFetch.objects.filter(state="running").count() == 20
     assert set(SchoolFetch.objects.values_list("failures", flat=True)) <= {0, 1}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fetch_is_free_again_when_its_worker_stands_in_the_middle_of_a_copy() -> None:
+    fetch = make_fetch()
+    take(fetch)
+    let_lease_end(fetch)
+    stopped = unpooled()
+    with closing(stopped), stopped.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT 1 FROM collection_schoolfetch WHERE id = %s FOR UPDATE", [fetch.pk])
+        # Left by an error when the server has ended the session.
+        with (
+            suppress(psycopg.OperationalError),
+            cursor.copy("COPY collection_timetableentry (school_id) FROM STDIN"),
+        ):
+            assert claiming.end_standing_copies(lease_seconds=60) == 0
+            assert claiming.expire_leases(most_failures=5) == 0
+            assert claiming.end_standing_copies(lease_seconds=0) == 1
+            wait_until(lambda: claiming.expire_leases(most_failures=5) == 1, seconds=10)
