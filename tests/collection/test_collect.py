@@ -1,13 +1,17 @@
 """Starting a run of a job from the command line."""
 
+import re
+import time
+from datetime import UTC, datetime
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
 from pytest_django import Settings
 
-from collection.models import Job, Run, RunState
-from tests.collection.ledger import make_run, make_school
+from collection import stopping
+from collection.models import Breaker, Job, Run, RunState, UpstreamState
+from tests.collection.ledger import make_fetch, make_run, make_school
 
 pytestmark = pytest.mark.django_db
 
@@ -43,3 +47,27 @@ def test_nothing_starts_when_there_is_no_key(settings: Settings) -> None:
     assert code == 2
     assert "NEIS_API_KEYS" in said
     assert not Run.objects.exists()
+
+
+def test_follower_is_told_why_nothing_is_begun(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run()
+    make_fetch(run=run)
+    stopping.stop(by=None)
+    down_since = datetime(2026, 5, 18, 1, 30, tzinfo=UTC)
+    UpstreamState.objects.create(state=Breaker.OPEN, down_since=down_since, probe_at=down_since)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(time, "sleep", _interrupt)
+
+    code, said = collect(follow=run.pk)
+
+    bar = capsys.readouterr().err
+    assert code == 130
+    assert f"collect --follow {run.pk}" in said
+    assert re.search(r"All collecting is stopped since \d{4}-\d\d-\d\d \d\d:\d\d", bar)
+    assert "NEIS is down since 2026-05-18 10:30" in bar
+
+
+def _interrupt(seconds: float) -> None:
+    raise KeyboardInterrupt

@@ -6,20 +6,21 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any, NoReturn, Self
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import OperationalError, connection
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from kombu.exceptions import OperationalError as BrokerError
 
-from collection import heartbeats, pumping, runs, tasks
+from collection import breaker, heartbeats, pumping, runs, stopping, tasks
 from collection.management import arguments, progress
 from collection.management.keys import say_that_keys_are_missing
-from collection.models import FINAL_RUN_STATES, FetchState, Job, Run, RunState, Trigger
+from collection.models import FINAL_RUN_STATES, Breaker, FetchState, Job, Run, RunState, Trigger
 
 SUCCESS, BAD_ARGUMENTS, ENDED_WITH_FAILURES, STOPPED_FOLLOWING = 0, 2, 3, 130
 _LOOK_EVERY_SECONDS = 1.0
@@ -63,6 +64,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, follow: int | None, as_json: bool, **options: Any) -> None:
         run = self._find(follow) if follow else self._start(**options)
+        # Before anybody is waited for: the workers begin at once.
+        self._pump()
         self._warn_of_silence()
         if not self._follow(run):
             self.stderr.write(
@@ -145,24 +148,33 @@ class Command(BaseCommand):
                 state, note = self._look(run, bar, task)
                 if state in FINAL_RUN_STATES:
                     return True
-                if note:
-                    bar.update(task, note=note)
+                bar.update(task, note=note)
                 time.sleep(_LOOK_EVERY_SECONDS)
         return False
 
     def _look(self, run: Run, bar: Any, task: Any) -> tuple[str, str]:
         """One glance; a server that is away for a while does not end the following."""
+        away = self._pump()
         try:
-            pumping.pump(publish=tasks.publish, queued=tasks.queued)
             run.refresh_from_db()
             totals = runs.totals(run.pk)
-        except BrokerError:
-            return "", _("the broker is away")
+            notes = [away] if away else [*_standstill(), *_notes(run, totals)]
         except OperationalError:
             connection.close()
             return "", _("the database is away")
         bar.update(task, total=totals.planned, completed=totals.done)
-        return run.state, _note(run, totals)
+        return run.state, " · ".join(notes)
+
+    def _pump(self) -> str:
+        """One stroke; tells what is away, if anything is."""
+        try:
+            pumping.pump(publish=tasks.publish, queued=tasks.queued)
+        except BrokerError:
+            return _("the broker is away")
+        except OperationalError:
+            connection.close()
+            return _("the database is away")
+        return ""
 
     def _report(self, run: Run, as_json: bool) -> None:
         totals = runs.totals(run.pk)
@@ -200,13 +212,32 @@ class Command(BaseCommand):
         sys.exit(BAD_ARGUMENTS)
 
 
-def _note(run: Run, totals: runs.Totals) -> str:
-    parts = []
+def _standstill() -> list[str]:
+    """Why nothing is begun at present, in any run."""
+    stopped, upstream = stopping.stopped_since(), breaker.state()
+    reasons = []
+    if stopped:
+        reasons.append(
+            _("All collecting is stopped since %(since)s.") % {"since": _moment(stopped)}
+        )
+    if upstream.down_since and upstream.state == Breaker.OPEN:
+        since = _moment(upstream.down_since)
+        reasons.append(
+            _("NEIS is down since %(since)s; the run goes on by itself.") % {"since": since}
+        )
+    return reasons
+
+
+def _moment(at: datetime) -> str:
+    return date_format(timezone.localtime(at), "Y-m-d H:i")
+
+
+def _notes(run: Run, totals: runs.Totals) -> list[str]:
+    notes = []
     if run.state == RunState.PAUSED:
-        parts.append(f"{run.get_state_display()}: {run.get_pause_reason_display()}")
-    parts += [
+        notes.append(f"{run.get_state_display()}: {run.get_pause_reason_display()}")
+    return notes + [
         f"{state.label} {totals.fetches[state]}"
         for state in (FetchState.FAILED, FetchState.HELD)
         if totals.fetches.get(state)
     ]
-    return " · ".join(str(part) for part in parts)
