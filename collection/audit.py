@@ -51,6 +51,16 @@ def record(
     )
 
 
+def record_each(user_id: int, things: Sequence[Model], *changes: Change) -> None:
+    """The same of many things of one kind, and by somebody who need not be at hand."""
+    LogEntry.objects.log_actions(
+        user_id=user_id,
+        queryset=things,
+        action_flag=CHANGE,
+        change_message=message_of(changes),
+    )
+
+
 def _key_of(user: AbstractBaseUser | AnonymousUser) -> int:
     if user.pk is None:
         raise ValueError("Only who has logged in can change anything.")

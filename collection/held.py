@@ -11,14 +11,19 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from collection import storage
+from collection import audit, storage
 from collection.models import HeldState, HeldWeek, TimetableEntry
 from collection.normalising import ENTRY_COLUMNS, Entry
 
 
+def undecided(held: QuerySet[HeldWeek]) -> QuerySet[HeldWeek]:
+    """Those of `held` that somebody has to decide."""
+    return held.filter(state=HeldState.WAITING, decided_at__isnull=True)
+
+
 def waiting() -> QuerySet[HeldWeek]:
-    """Those that somebody has to decide: filter them by school, dates or `fetch__run`."""
-    return HeldWeek.objects.filter(state=HeldState.WAITING)
+    """All that somebody has to decide: filter them by school, dates or `fetch__run`."""
+    return undecided(HeldWeek.objects.all())
 
 
 def accept(held: QuerySet[HeldWeek], *, by: AbstractBaseUser | None) -> int:
@@ -27,43 +32,78 @@ def accept(held: QuerySet[HeldWeek], *, by: AbstractBaseUser | None) -> int:
     Each school is one transaction. What a newer answer took the place of in the meantime is left
     alone. Returns how many weeks were accepted.
     """
-    chosen = held.filter(state=HeldState.WAITING).order_by("school_id")
     by_school: dict[int, list[int]] = {}
-    for school_id, pk in chosen.values_list("school_id", "pk"):
+    for school_id, pk in undecided(held).order_by("school_id").values_list("school_id", "pk"):
         by_school.setdefault(school_id, []).append(pk)
     return sum(_accept(school_id, pks, by) for school_id, pks in by_school.items())
+
+
+def accept_later(held: QuerySet[HeldWeek], *, by: AbstractBaseUser | None) -> int:
+    """Notes the decision, and leaves the work to `store_accepted`. Returns how many it is for."""
+    return undecided(held).update(decided_at=Now(), decided_by=by)
+
+
+def any_accepted() -> bool:
+    """Whether there is something for `store_accepted` to do."""
+    return _being_accepted().exists()
+
+
+def store_accepted(*, most_schools: int) -> int:
+    """Stores what was accepted for later; returns how many weeks.
+
+    Any number of callers share the work: a school that somebody is at is left to him.
+    """
+    schools = _being_accepted().order_by("school_id").values_list("school_id", flat=True)
+    stored = 0
+    for school_id in list(schools.distinct()[:most_schools]):
+        with transaction.atomic():
+            if storage.try_lock_school(school_id):
+                stored += _store(_being_accepted().filter(school=school_id))
+    return stored
 
 
 def reject(held: QuerySet[HeldWeek], *, by: AbstractBaseUser | None) -> int:
     """Throws the kept answers away; the stored weeks stay. Returns how many were rejected."""
     with transaction.atomic():
-        chosen = held.filter(state=HeldState.WAITING).select_for_update(of=["self"])
-        pks = list(chosen.order_by("pk").values_list("pk", flat=True))
-        return HeldWeek.objects.filter(pk__in=pks).update(
-            state=HeldState.REJECTED, decided_at=Now(), decided_by=by
-        )
+        chosen = undecided(held).select_for_update(of=["self"])
+        rejected = HeldWeek.objects.filter(pk__in=list(chosen.values_list("pk", flat=True)))
+        rejected.update(decided_by=by)
+        return _end(list(rejected.defer("payload")), HeldState.REJECTED)
+
+
+def _being_accepted() -> QuerySet[HeldWeek]:
+    return HeldWeek.objects.filter(state=HeldState.WAITING, decided_at__isnull=False)
 
 
 def _accept(school_id: int, pks: Sequence[int], by: AbstractBaseUser | None) -> int:
     with transaction.atomic():
         # The school first, as whoever stores an answer does; what it waited for has been decided.
         storage.lock_school(school_id)
-        weeks = list(
-            HeldWeek.objects.select_for_update(of=["self"])
-            .filter(pk__in=pks, state=HeldState.WAITING)
-            .select_related("fetch")
-            .order_by("pk")
-        )
-        for week in weeks:
-            storage.replace_week(
-                school_id,
-                week.monday,
-                storage.unpack(bytes(week.payload)),
-                run_id=week.fetch.run_id,
-            )
-        return HeldWeek.objects.filter(pk__in=[week.pk for week in weeks]).update(
-            state=HeldState.ACCEPTED, decided_at=Now(), decided_by=by
-        )
+        accept_later(HeldWeek.objects.filter(pk__in=pks), by=by)
+        return _store(_being_accepted().filter(pk__in=pks))
+
+
+def _store(accepted: QuerySet[HeldWeek]) -> int:
+    """Those of one school, which has to be locked."""
+    weeks = list(accepted.select_for_update(of=["self"]).select_related("fetch").order_by("pk"))
+    for week in weeks:
+        answer = storage.unpack(bytes(week.payload))
+        storage.replace_week(week.school_id, week.monday, answer, run_id=week.fetch.run_id)
+    return _end(weeks, HeldState.ACCEPTED)
+
+
+def _end(weeks: Sequence[HeldWeek], state: HeldState) -> int:
+    """Each is noted in the log of changes too, as the doing of whoever decided it."""
+    ended = HeldWeek.objects.filter(pk__in=[week.pk for week in weeks])
+    ended.update(state=state, decided_at=Now())
+    by_user: dict[int | None, list[HeldWeek]] = {}
+    for week in weeks:
+        by_user.setdefault(week.decided_by_id, []).append(week)
+    change = audit.change("state", HeldState.WAITING.label, state.label)
+    for user_id, own in by_user.items():
+        if user_id is not None:
+            audit.record_each(user_id, own, change)
+    return len(weeks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,8 @@ SELECT item.id FROM collection_schoolfetch AS item
 
 _SETTLE_HELD = """
 UPDATE collection_heldweek SET decided_at = now(),
-       state = CASE WHEN monday = ANY(%(agreed)s) THEN 'accepted' ELSE 'superseded' END
+       state = CASE WHEN monday = ANY(%(agreed)s) THEN 'accepted' ELSE 'superseded' END,
+       decided_by_id = CASE WHEN monday = ANY(%(agreed)s) THEN decided_by_id END
  WHERE school_id = %(school_id)s AND monday = ANY(%(mondays)s) AND state = 'waiting'
 """
 
@@ -158,6 +159,13 @@ def _enter(claim: Claim) -> datetime:
 def lock_school(school_id: int) -> None:
     """Until the end of the transaction nobody else changes what is stored of the school."""
     _execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK_SPACE, school_id])
+
+
+def try_lock_school(school_id: int) -> bool:
+    """The same without waiting: False when somebody else has it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [_LOCK_SPACE, school_id])
+        return bool(cursor.fetchone()[0])
 
 
 def replace_week(school_id: int, monday: date, week: Week, *, run_id: int) -> int:

@@ -17,6 +17,7 @@ from collection import (
     export_schedules,
     exports,
     fetching,
+    held,
     pumping,
     retention,
     switching,
@@ -39,6 +40,8 @@ from collection.schedulable import (
 FETCH_QUEUES = "fetch."
 EXPORT_QUEUE = "export"
 PUMP_SECONDS = 2
+# Some ten seconds of work.
+SCHOOLS_OF_ONE_MESSAGE = 300
 
 
 # The ledger says who works on a fetch since when: Celery need not write it down a second time.
@@ -87,6 +90,9 @@ def stroke(*, heartbeat: str = "") -> pumping.Pumped:
         queued=lambda: _waiting_in([current_app.amqp.queues[EXPORT_QUEUE]])
     ):
         make_export.apply_async(args=(export_id,), queue=EXPORT_QUEUE)
+    if held.any_accepted():
+        # The next stroke sends another for what is left.
+        store_accepted.apply_async(expires=PUMP_SECONDS * 2)
     return pumped
 
 
@@ -98,6 +104,11 @@ def make_export(self: "Task[Any, Any]", export_id: str) -> dict[str, Any]:
         task_id=uuid.UUID(self.request.id) if self.request.id else None,
     )
     return {"export": export_id, "state": state and state.value}
+
+
+@shared_task(name="collection.store_accepted", ignore_result=True)
+def store_accepted() -> None:
+    held.store_accepted(most_schools=SCHOOLS_OF_ONE_MESSAGE)
 
 
 @shared_task(name=START_DUE_EXPORT, ignore_result=True)

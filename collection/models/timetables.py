@@ -83,7 +83,10 @@ class HeldState(models.TextChoices):
 
 
 class HeldWeek(models.Model):
-    """An answer too small to replace what is stored without a second look, kept whole."""
+    """An answer too small to replace what is stored without a second look, kept whole.
+
+    One that waits and has `decided_at` was accepted by an operator: a worker stores it soon.
+    """
 
     fetch = models.ForeignKey(SchoolFetch, on_delete=models.CASCADE, related_name="held_weeks")
     school = models.ForeignKey(School, on_delete=models.PROTECT, related_name="held_weeks")
@@ -130,3 +133,11 @@ class HeldWeek(models.Model):
 
     def __str__(self) -> str:
         return f"{self.school_id} {self.monday}"
+
+    @property
+    def is_undecided(self) -> bool:
+        return self.state == HeldState.WAITING and self.decided_at is None
+
+    @property
+    def is_being_accepted(self) -> bool:
+        return self.state == HeldState.WAITING and self.decided_at is not None

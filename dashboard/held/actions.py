@@ -1,15 +1,17 @@
 """What an operator can do to held weeks."""
 
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import AbstractUser
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy, ngettext
 
-from collection import audit, held
-from collection.models import HeldState, HeldWeek
+from collection import held
+from collection.models import HeldWeek
 from dashboard.batches import Action
 from dashboard.filtering import AnyRows
 
 DECIDE = "collection.decide_heldweek"
+# More would keep the operator waiting: a school takes 5 to 30 ms.
+MOST_AT_ONCE = 100
 
 ACCEPT_WARNING = gettext_lazy(
     "The new answer takes the place of the stored week. What was stored before is gone then."
@@ -21,39 +23,31 @@ REJECT_WARNING = gettext_lazy(
 
 
 def accept(chosen: AnyRows, user: AbstractUser) -> str:
-    ids = _waiting_ids(chosen)
-    count = held.accept(HeldWeek.objects.filter(pk__in=ids), by=user)
-    _note(ids, HeldState.ACCEPTED, user)
-    text = ngettext("%(n)s held week accepted.", "%(n)s held weeks accepted.", count)
+    weeks = _weeks(chosen)
+    if weeks.count() > MOST_AT_ONCE:
+        count = held.accept_later(weeks, by=user)
+        text = ngettext(
+            "%(n)s held week is accepted. It is stored in the background.",
+            "%(n)s held weeks are accepted. They are stored in the background, and leave this list "
+            "as that goes on.",
+            count,
+        )
+    else:
+        count = held.accept(weeks, by=user)
+        text = ngettext("%(n)s held week accepted.", "%(n)s held weeks accepted.", count)
     return text % {"n": f"{count:,}"}
 
 
 def reject(chosen: AnyRows, user: AbstractUser) -> str:
-    ids = _waiting_ids(chosen)
-    count = held.reject(HeldWeek.objects.filter(pk__in=ids), by=user)
-    _note(ids, HeldState.REJECTED, user)
+    count = held.reject(_weeks(chosen), by=user)
     text = ngettext("%(n)s held week rejected.", "%(n)s held weeks rejected.", count)
     return text % {"n": f"{count:,}"}
 
 
-def _waiting_ids(chosen: AnyRows) -> list[int]:
-    return list(waiting(chosen).order_by("pk").values_list("pk", flat=True))
-
-
-def waiting(chosen: AnyRows) -> AnyRows:
-    return chosen.filter(state=HeldState.WAITING)
-
-
-def _note(ids: list[int], state: HeldState, user: AbstractUser) -> None:
-    """Only what this very decision changed: a later answer may have come in between."""
-    decided = HeldWeek.objects.filter(pk__in=ids, state=state, decided_by=user.pk)
-    change = audit.change("state", HeldState.WAITING.label, state.label)
-    LogEntry.objects.log_actions(
-        user_id=user.pk,
-        queryset=decided.defer("payload"),
-        action_flag=CHANGE,
-        change_message=audit.message_of([change]),
-    )
+def _weeks(chosen: AnyRows) -> QuerySet[HeldWeek]:
+    """By their ids: what deciding changes must not change what was chosen."""
+    ids = held.undecided(chosen).order_by("pk").values_list("pk", flat=True)
+    return HeldWeek.objects.filter(pk__in=list(ids))
 
 
 HELD_ACTIONS = (
@@ -61,7 +55,7 @@ HELD_ACTIONS = (
         name="accept",
         label=gettext_lazy("Accept"),
         permission=DECIDE,
-        eligible=waiting,
+        eligible=held.undecided,
         do=accept,
         icon="check",
         warning=ACCEPT_WARNING,
@@ -70,7 +64,7 @@ HELD_ACTIONS = (
         name="reject",
         label=gettext_lazy("Reject"),
         permission=DECIDE,
-        eligible=waiting,
+        eligible=held.undecided,
         do=reject,
         icon="close",
         warning=REJECT_WARNING,

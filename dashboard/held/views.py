@@ -7,9 +7,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from collection import held
 from collection.models import HeldWeek
 from dashboard.batches import allowed, perform
-from dashboard.held.actions import DECIDE, HELD_ACTIONS, waiting
+from dashboard.held.actions import DECIDE, HELD_ACTIONS
 from dashboard.held.filters import HeldFilters
 from dashboard.held.reads import read_difference, read_held
 from dashboard.pages import render_fragment, render_page, requires
@@ -23,7 +24,7 @@ def list_held(request: HttpRequest) -> TemplateResponse:
     context = {
         "filters": filters,
         "page": read_held(rows, request.GET),
-        "count": waiting(rows).count(),
+        "count": held.undecided(rows).count(),
         "query": without_position(request.GET),
         "actions": allowed(HELD_ACTIONS, request),
     }

@@ -105,7 +105,9 @@ def _has_failed(chosen: AnyRows) -> AnyRows:
 
 
 def _has_held(fetches: AnyRows) -> AnyRows:
-    return fetches.filter(held_weeks__state=HeldState.WAITING).distinct()
+    return fetches.filter(
+        held_weeks__state=HeldState.WAITING, held_weeks__decided_at__isnull=True
+    ).distinct()
 
 
 def _held_weeks_of(fetches: AnyRows) -> AnyRows:

@@ -15,7 +15,6 @@ from collection.models import (
     AttemptOutcome,
     ErrorClass,
     FetchState,
-    HeldState,
     HeldWeek,
     Office,
     RejectedRow,
@@ -211,7 +210,7 @@ class FetchDetails:
         names = set()
         if self.fetch.state == FetchState.FAILED and self.fetch.retried_by is None:
             names.add("retry")
-        if any(week.state == HeldState.WAITING for week in self.held):
+        if any(week.is_undecided for week in self.held):
             names |= {"accept", "reject"}
         return names
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.db.models import F
 from django.utils import timezone
@@ -231,6 +232,67 @@ def test_one_decision_holds_when_accepted_rejected_and_answered_at_once() -> Non
     # The newer answer stands, whoever came first.
     assert len(subjects(school)) == 41
     assert len(subjects(school)) == SchoolWeek.objects.get().entries
+
+
+def test_accepted_for_later_is_decided_at_once_and_stored_by_whoever_comes() -> None:
+    schools = [make_school(str(number)) for number in range(3)]
+    operator = User.objects.create(username="operator")
+    weeks = [hold(school) for school in schools]
+
+    assert held.accept_later(held.waiting(), by=operator) == 3
+
+    assert not held.waiting().exists()
+    assert [len(subjects(school)) for school in schools] == [40, 40, 40]
+    assert held.any_accepted()
+    clicked_at = HeldWeek.objects.get(pk=weeks[0].pk).decided_at
+
+    assert held.store_accepted(most_schools=2) == 2
+    assert held.store_accepted(most_schools=2) == 1
+
+    assert not held.any_accepted()
+    assert [len(subjects(school)) for school in schools] == [0, 0, 0]
+    for week in HeldWeek.objects.filter(pk__in=[week.pk for week in weeks]):
+        assert (week.state, week.decided_by) == (HeldState.ACCEPTED, operator)
+        # What was counted of the week in between is counted again.
+        assert week.decided_at >= clicked_at
+    logged = LogEntry.objects.filter(user=operator).values_list("object_id", flat=True)
+    assert sorted(logged) == sorted(str(week.pk) for week in weeks)
+
+
+def test_newer_answer_stands_when_it_comes_before_what_was_accepted_is_stored() -> None:
+    school, operator = make_school(), User.objects.create(username="operator")
+    kept = hold(school)
+    held.accept_later(held.waiting(), by=operator)
+
+    store(claimed(school), wire.lessons(41))
+
+    assert held.store_accepted(most_schools=9) == 0
+    assert len(subjects(school)) == 41
+    kept.refresh_from_db()
+    assert (kept.state, kept.decided_by) == (HeldState.SUPERSEDED, None)
+
+
+def test_what_is_being_accepted_can_not_be_rejected() -> None:
+    hold(make_school())
+    held.accept_later(held.waiting(), by=None)
+
+    assert held.reject(HeldWeek.objects.all(), by=None) == 0
+
+    assert held.any_accepted()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_each_week_is_stored_once_when_many_store_what_was_accepted() -> None:
+    schools = [make_school(str(number)) for number in range(12)]
+    for school in schools:
+        hold(school)
+    held.accept_later(held.waiting(), by=None)
+
+    counts = ledger.at_once(lambda number: held.store_accepted(most_schools=12), times=4)
+    counts.append(held.store_accepted(most_schools=12))
+
+    assert sum(counts) == 12
+    assert not any(subjects(school) for school in schools)
 
 
 def test_difference_tells_what_accepting_would_change() -> None:

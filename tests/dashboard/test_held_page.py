@@ -13,7 +13,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from collection import held
 from collection.models import HeldState, HeldWeek, Level, SchoolWeek, TimetableEntry
+from dashboard.held import actions
 from dashboard.held.filters import HeldFilters
 from tests.collection.rows import MONDAY
 from tests.dashboard.history import hold
@@ -90,6 +92,27 @@ def test_accepted_week_takes_the_place_of_the_stored_one(client: Client, operato
     assert (state_of(accepted), state_of(other)) == ("accepted", "waiting")
     assert accepted.decided_by == operator
     assert said(answer) == ["1 held week accepted."]
+
+
+def test_many_are_accepted_in_the_background(
+    client: Client, operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "MOST_AT_ONCE", 1)
+    weeks = [hold("1"), hold("2")]
+
+    answer = act(client, "accept", *weeks)
+
+    assert "2 held weeks are accepted. They are stored in the background" in said(answer)[0]
+    assert [stored(week) for week in weeks] == [(30, 30), (30, 30)]
+    assert text_of(client.get("/admin/held/")).count("Being accepted") == 2
+    assert said(act(client, "reject", *weeks)) == [
+        "Nothing was changed: none of the chosen can be treated so."
+    ]
+
+    held.store_accepted(most_schools=9)
+
+    assert [stored(week) for week in weeks] == [(2, 2), (2, 2)]
+    assert [state_of(week) for week in weeks] == ["accepted", "accepted"]
 
 
 def test_rejected_week_leaves_the_stored_one(client: Client, operator: User) -> None:

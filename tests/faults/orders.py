@@ -67,7 +67,7 @@ def _start_job(job_id: int) -> str:
 
 
 def accept_held(run: str) -> int:
-    return held.accept(held.waiting().filter(fetch__run=run), by=None)
+    return held.accept_later(held.waiting().filter(fetch__run=run), by=None)
 
 
 def reject_held(run: str) -> int:

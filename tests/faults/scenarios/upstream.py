@@ -383,6 +383,7 @@ def mass_emptying(rig: Rig) -> None:
         decided = rig.order(answer, str(run))["made"]
         rig.notes.append(f"{answer}: {decided} weeks")
         if answer == "accept_held":
+            rig.wait_until(lambda: not rig.database.value(_BEING_ACCEPTED), 60)
             emptied = rig.database.rows(_EMPTIED)
             rig.expectation.revisions |= {code: None for (code,) in emptied}
             rig.bound("accepted and not emptied", decided - len(emptied), 0)
@@ -402,6 +403,9 @@ def mass_emptying(rig: Rig) -> None:
     rig.bound("schools closed or counted as missing", rig.database.value(closed), 0)
 
 
+_BEING_ACCEPTED = """
+SELECT count(*) FROM collection_heldweek WHERE state = 'waiting' AND decided_at IS NOT NULL
+"""
 _EMPTIED = """
 SELECT school.code FROM collection_heldweek AS held
   JOIN collection_school AS school ON school.id = held.school_id
