@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import Storage, storages
@@ -37,9 +38,15 @@ def place_to_write(name: str) -> Path:
 
 
 def keep(path: Path) -> None:
-    """Hands a whole file over to the storage under its own name. It may move it, or copy it."""
+    """Hands a whole file over to the storage under its own name. It may move it, or copy it.
+
+    Raises OSError; S3's own errors are none.
+    """
     with path.open("rb") as file:
-        storage().save(path.name, _Finished(file, str(path)))
+        try:
+            storage().save(path.name, _Finished(file, str(path)))
+        except (BotoCoreError, ClientError) as error:
+            raise OSError(str(error)) from error
 
 
 def opened(export: Export) -> IO[bytes]:

@@ -156,6 +156,24 @@ def test_a_full_disk_is_told_and_nothing_is_left(folder: Path) -> None:
     assert files(folder) == []
 
 
+def test_a_storage_that_is_away_is_told_and_nothing_is_left(
+    folder: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "an id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a secret")
+    nobody = {"bucket_name": "exports", "endpoint_url": "http://127.0.0.1:9"}
+    s3 = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": nobody}
+    settings.STORAGES = {**settings.STORAGES, "exports": s3}
+    some_schools()
+
+    export = made(asked())
+
+    assert (export.state, export.failure) == (ExportState.FAILED, ExportFailure.FILE)
+    assert export.error.startswith("Could not connect to the endpoint URL")
+    assert "secret" not in export.error
+    assert files(folder) == []
+
+
 def test_files_that_are_over_are_thrown_away(folder: Path) -> None:
     some_schools()
     expired, deleted, kept = made(asked()), made(asked()), made(asked())
