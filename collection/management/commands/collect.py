@@ -64,10 +64,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, follow: int | None, as_json: bool, **options: Any) -> None:
         run = self._find(follow) if follow else self._start(**options)
-        # Before anybody is waited for: the workers begin at once.
-        self._pump()
-        self._warn_of_silence()
-        if not self._follow(run):
+        if not self._attend(run):
             self.stderr.write(
                 _(
                     "Stopped following; run %(run)s goes on without this window. "
@@ -140,9 +137,17 @@ class Command(BaseCommand):
                 )
             )
 
-    def _follow(self, run: Run) -> bool:
+    def _attend(self, run: Run) -> bool:
         """To the end of the run; False when Ctrl-C came before."""
-        with suppress(KeyboardInterrupt), _Interruption() as interruption, progress.bar() as bar:
+        with suppress(KeyboardInterrupt), _Interruption() as interruption:
+            # Before anybody is waited for: the workers begin at once.
+            self._pump()
+            self._warn_of_silence()
+            return self._follow(run, interruption)
+        return False
+
+    def _follow(self, run: Run, interruption: _Interruption) -> bool:
+        with progress.bar() as bar:
             task = bar.add_task(f"#{run.pk}", total=None, note="")
             while not interruption.came:
                 state, note = self._look(run, bar, task)
