@@ -95,6 +95,13 @@ class UserAdmin(LoggedAdmin, django.contrib.auth.admin.UserAdmin[User]):
             )
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Without the stock menu beside the groups, which would make another one on the way."""
+        field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "groups":
+            field.widget.can_add_related = False
+        return field
+
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         obj.is_staff = True
         super().save_model(request, obj, form, change)
