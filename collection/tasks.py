@@ -174,6 +174,8 @@ def queued() -> int:
 def _waiting_in(queues: Iterable[Queue]) -> int:
     """Raises BrokerError, as publishing does: the broker's own errors differ from one to another."""
     with current_app.connection_for_read() as broker:
+        # No longer than publishing tries: by itself a channel holds the pump for six seconds.
+        broker.ensure_connection(**current_app.conf.task_publish_retry_policy)
         try:
             channel: Any = broker.default_channel
             # Declared as Celery does, and so made where there is none yet.
