@@ -1,8 +1,10 @@
 """Readers of environment variables that name the variable and the value when one is wrong."""
 
 import os
+import socket
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
+from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -68,7 +70,25 @@ def http_url(name: str, default: str) -> str:
             f"{name} must be an http(s) address without user, password and query, "
             "such as https://open.neis.go.kr/hub."
         )
+    if _is_link_local(parts.hostname):
+        raise ImproperlyConfigured(
+            f"{name}={raw!r}: this address is link-local, where clouds hand out credentials and "
+            "no service is. Write the address of the service itself."
+        )
     return raw
+
+
+def _is_link_local(host: str) -> bool:
+    """However it is written: sockets also take 0xa9fea9fe and ::ffff:169.254.169.254."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        try:
+            address = ip_address(socket.inet_aton(host))
+        except OSError:
+            return False
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_link_local
 
 
 def secret_url(name: str, *, schemes: Sequence[str]) -> str:

@@ -97,7 +97,7 @@ class _Traps:
         from celery.worker.request import Request
         from django.db.backends.signals import connection_created
 
-        from collection import claiming, storage
+        from collection import claiming, export_files, storage
         from collection.neis import NeisClient
 
         _wrap(claiming, "claim", after=self._claimed)
@@ -105,6 +105,7 @@ class _Traps:
         _wrap(NeisClient, "of_school", after=lambda *a, **k: self.reach("after_last_page"))
         _wrap(storage, "_enter", after=lambda *a, **k: self.reach("after_fence"))
         _wrap(storage, "store", after=lambda *a, **k: self.reach("after_commit"))
+        _wrap(export_files, "keep", after=lambda *a, **k: self.reach("file_kept"))
         _wrap(Request, "acknowledge", before=self._received)
         connection_created.connect(self._watch_statements, weak=False)
         self._note_refusals(storage)
@@ -144,6 +145,8 @@ class _Traps:
             self.reach("before_commit")
         elif sql.startswith('INSERT INTO "collection_schoolfetch"'):
             self.reach("planning")
+        elif sql.startswith('INSERT INTO "collection_alertmessage"'):
+            self.reach("alerting")
         elif "DETACH PARTITION" in sql:
             self.reach("detached")
         elif sql.startswith('UPDATE "collection_run"') and "finished_at" in sql:

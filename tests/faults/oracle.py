@@ -1,5 +1,6 @@
 """Is what is stored what the emulator knows to be right? Asks the database, and nothing of ours."""
 
+import gzip
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -153,7 +154,7 @@ def leaks(database: Database, folder: Path, secret: str) -> list[str]:
     found = [
         path.name
         for path in folder.rglob("*")
-        if path.is_file() and _holds(path.read_bytes(), needles)
+        if path.is_file() and _holds(_content(path), needles)
     ]
     tables = database.rows(
         "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
@@ -166,6 +167,11 @@ def leaks(database: Database, folder: Path, secret: str) -> list[str]:
                 if any(_holds(bytes(block), needles) for block in copy):
                     found.append(f"table {table}")
     return found
+
+
+def _content(path: Path) -> bytes:
+    content = path.read_bytes()
+    return gzip.decompress(content) if path.suffix == ".gz" else content
 
 
 def _holds(data: bytes, needles: Sequence[bytes]) -> bool:

@@ -6,16 +6,18 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
-from collection import held, runs, switching
+from collection import exports, held, runs, switching
 from collection.clock import database_now
-from collection.models import Job, Trigger
+from collection.models import Export, Job, SchoolFetch, Trigger
 from collection.planning import KOREA, first_monday_at
 from tests.collection.jobs import daily, every
 from tests.collection.jobs import make_job as make
 from tests.faults.console import post_actions_as_viewer
+from tests.faults.visitor import NAME, PASSWORD
 
 
 def start(first: str, weeks: str) -> int:
@@ -74,6 +76,20 @@ def reject_held(run: str) -> int:
     return held.reject(held.waiting().filter(fetch__run=run), by=None)
 
 
+def retry_failed(run: str) -> list[int]:
+    failed = SchoolFetch.objects.filter(run=run)
+    return [made.pk for made in runs.retry(failed, now=timezone.now(), started_by=None)]
+
+
+def ask_for_export(first: str) -> str:
+    export = Export(first_monday=date.fromisoformat(first), audience="machines")
+    return str(exports.ask(export, asked_by=None, now=timezone.now()).pk)
+
+
+def make_visitor() -> None:
+    User.objects.create_superuser(NAME, password=PASSWORD)
+
+
 ORDERS: dict[str, Callable[..., Any]] = {
     order.__name__: order
     for order in (
@@ -84,6 +100,9 @@ ORDERS: dict[str, Callable[..., Any]] = {
         start_at_once,
         accept_held,
         reject_held,
+        retry_failed,
+        ask_for_export,
+        make_visitor,
         post_actions_as_viewer,
     )
 }

@@ -27,6 +27,8 @@ from tests.faults.measuring import Injected, Sampler
 from tests.faults.oracle import Expectation, Verdict, judge, least_requests
 from tests.faults.proxy import Proxy
 from tests.faults.servers import Database, Postgres, Redis
+from tests.faults.visitor import Visitor, log_in
+from tests.faults.webhook import Webhook
 
 KEY = "SENTINELKEY123/+"
 """Not safe in an address as it is, so that its encoded form is looked for too."""
@@ -230,6 +232,23 @@ class Rig:
 
     def pump(self, name: str = "pump", traps: Sequence[Trap] = ()) -> Process:
         return self._run(name, ["tests.faults.manage", "pump", "--forever"], traps, (), {})
+
+    def console(self) -> Visitor:
+        """One that runs, and an administrator who has logged in."""
+        self.order("make_visitor")
+        return log_in(self.stack.start_console())
+
+    def webhook(self) -> Webhook:
+        return self._exits.enter_context(Webhook().running())
+
+    def trapped(self, trap: Trap, *command: str) -> int:
+        """The exit status of a command of manage.py that meets a trap."""
+        before = self.stack.settings
+        self.stack.settings = {**before, **injection.environment(self.traps, [trap], self.off)}
+        process = self.stack.begin(*command)
+        self.stack.settings = before
+        process.communicate(timeout=120)
+        return process.returncode
 
     def _run(
         self,

@@ -18,6 +18,7 @@ from tests.faults.injection import POINTS, Trap
 from tests.faults.oracle import read_stored
 from tests.faults.rig import DEADLINE, LEASE, PATIENCE, PUMP, REPUBLISH, Process, Rig, signal_all
 from tests.faults.scenarios import scenario
+from tests.faults.visitor import Visitor
 
 # While messages wait in the queues, an overdue one is given ten times the patience.
 LONGEST_REPUBLISH = 10 * REPUBLISH
@@ -347,10 +348,11 @@ def _bound_progress(rig: Rig, most: float) -> None:
     "F07",
     inject="Redis is killed, comes back empty after 10 s, and again",
     expect="Workers connect again by themselves, in the same processes; work goes on within 60 s; "
-    "what was running is not run twice",
+    "what was running is not run twice; the console says within 30 s that the broker is away",
 )
 def killed_redis(rig: Rig) -> None:
     rig.slow(1.0)
+    visitor = rig.console()
     workers = rig.workers()
     pump = rig.pump()
     run = rig.start_run()
@@ -358,15 +360,21 @@ def killed_redis(rig: Rig) -> None:
         rig.wait_for_done((number + 1) * len(rig.world.schools) // 4)
         rig.injected.note("Redis killed")
         rig.redis.kill()
+        if not number:
+            _wait_for_the_console(rig, visitor)
         time.sleep(10 if rig.full else 4)
         rig.redis.restart()
-        back_at = time.time()
-        before = rig.done()
-        rig.wait_until(lambda before=before: rig.done() > before, 60)
-        rig.bound(f"progress after return {number + 1} s", time.time() - back_at, 60)
+        _bound_return(rig, f"return {number + 1}")
     rig.wait_for_end(run)
     rig.bound("restarted processes", sum(p.starts - 1 for p in [*workers, pump]), 0)
     rig.bound("claims lost", _lost(rig), 0)
+
+
+def _wait_for_the_console(rig: Rig, visitor: Visitor) -> None:
+    begun = time.time()
+    shown = "The broker is in trouble since"
+    rig.wait_until(lambda: shown in visitor.page("/admin/"), 60)
+    rig.bound("shown after s", time.time() - begun, 30)
 
 
 @scenario(

@@ -3,11 +3,13 @@
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
+from pathlib import Path
 
-from tests.faults import injection
 from tests.faults.injection import Trap
-from tests.faults.rig import DEADLINE, FIRST, PUMP, Rig, signal_all
+from tests.faults.rig import DEADLINE, FIRST, PUMP, Process, Rig, signal_all
 from tests.faults.scenarios import scenario
+from tests.faults.scenarios.schedules import make_job
 from tests.faults.scenarios.upstream import errors, only, wait_for_pause
 
 
@@ -41,45 +43,67 @@ def deployments(rig: Rig) -> None:
 
 @scenario(
     "F35",
-    inject="The process is killed while it plans a run, and while it ends one",
-    expect="The run is not there, or is there with all of its fetches; it ends exactly once",
+    inject="The process is killed while it plans a run, while it ends one, with the file of an "
+    "export just stored, and while it opens the alert for a failed school",
+    expect="The run is not there, or is there with all of its fetches; it ends exactly once; one "
+    "file, one alert and one message of it",
     quick_schools=30,
+    settings={"FETCH_MAX_FAILURES": "2", "EXPORT_LEASE_SECONDS": "5"},
 )
 def killed_at_the_ends(rig: Rig) -> None:
+    webhook = rig.webhook()
+    exported = rig.folder / "exports"
+    rig.stack.settings |= {
+        "EXPORTS_DIRECTORY": str(exported),
+        "ALERT_WEBHOOK_URL": webhook.address,
+    }
     for _ in range(5 if rig.full else 1):
-        _kill_while_planning(rig)
+        rig.injected.note("killed while planning")
+        status = rig.trapped(Trap("planning", times=0), "collect", "--from", str(FIRST))
+        rig.bound("planner not killed", status != -signal.SIGKILL, 0)
     left = "SELECT (SELECT count(*) FROM collection_run) + count(*) FROM collection_schoolfetch"
     rig.bound("rows of runs that were not planned", rig.database.value(left), 0)
-    times = 5 if rig.full else 2
-    # Whoever ends it: the pump, or the watcher of a worker.
-    traps = [Trap("finishing", times=times)]
+    # Whoever ends it and tells of it: the pump, or the watcher of a worker.
+    kills = {"finishing": 5 if rig.full else 2, "alerting": 3 if rig.full else 1, "file_kept": 2}
+    traps = [Trap(point, times=times) for point, times in kills.items()]
     rig.workers(1, traps=traps)
     rig.pump(traps=traps)
-    run = rig.start_run()
+    (victim,) = rig.choose(1)
+    rig.emulator.faults.switch([only("http_500", victim)])
+    rig.expectation.failed.add(victim)
+    job = make_job(rig, seconds=3600, alert=True, alert_above_percent=0)
+    rig.order("start_at_once", str(job), "1")
+    run = rig.database.value("SELECT id FROM collection_run")
     rig.wait_for_end(run)
-    sprung = len(rig.sprung("finishing"))
-    rig.bound("kills while ending, missed", times - sprung, 0)
-    for _ in range(sprung):
-        rig.injected.note("killed while ending")
+    rig.wait_until(lambda: webhook.bodies, 120)
+    _export(rig, exported)
+    for point, times in kills.items():
+        sprung = len(rig.sprung(point))
+        rig.bound(f"kills at {point}, missed", times - sprung, 0)
+        for _ in range(sprung):
+            rig.injected.note(f"killed at {point}")
+    opened = "SELECT count(*) FROM collection_alert WHERE kind = 'failures'"
+    rig.bound("alerts beyond one", abs(rig.database.value(opened) - 1), 0)
+    rig.bound("messages beyond one", abs(len(webhook.bodies) - 1), 0)
+    rig.right()
+    rig.collect()
 
 
-def _kill_while_planning(rig: Rig) -> None:
-    rig.injected.note("killed while planning")
-    before = rig.stack.settings
-    rig.stack.settings = {
-        **before,
-        **injection.environment(rig.traps, [Trap("planning", times=0)], rig.off),
-    }
-    planning = rig.stack.begin("collect", "--from", str(FIRST))
-    rig.stack.settings = before
-    planning.communicate(timeout=60)
-    rig.bound("planner not killed", planning.returncode != -signal.SIGKILL, 0)
+def _export(rig: Rig, folder: Path) -> None:
+    export = rig.order("ask_for_export", str(FIRST))["made"]
+    state = "SELECT state FROM collection_export WHERE id = %s"
+    rig.wait_until(lambda: rig.database.value(state, export) in ("ready", "failed"), 120)
+    rig.bound("exports not ready", rig.database.value(state, export) != "ready", 0)
+    files = [path.name for path in folder.rglob("*") if path.is_file()]
+    rig.bound("files beyond one", abs(len(files) - 1), 0)
 
 
 @scenario(
     "F36",
-    inject="Pause, resume and cancel while workers are killed",
-    expect="Paused: nothing is begun. Cancelled: nothing is stored. Resumed: all is right",
+    inject="Pause, resume, cancel and retry while workers are killed",
+    expect="Paused: nothing is begun. Cancelled: nothing is stored. Resumed: all is right. "
+    "Retried: the failed schools and no other",
+    settings={"FETCH_MAX_FAILURES": "4"},
 )
 def orders_under_fire(rig: Rig) -> None:
     rig.slow(1.0 if rig.full else 0.5)
@@ -110,12 +134,34 @@ def orders_under_fire(rig: Rig) -> None:
     )
     rig.bound("stored after the cancel", rig.database.value(stored, cancelled, cancelled_at), 0)
     rig.collect()
+    _retry_under_fire(rig, workers)
+
+
+def _retry_under_fire(rig: Rig, workers: Sequence[Process]) -> None:
+    victims = set(rig.choose(len(rig.world.schools) // 10))
+    rig.world.revision = 2
+    rig.emulator.faults.switch([only("http_500", *victims)])
+    rig.expectation.failed |= victims
+    failed = rig.start_run()
+    rig.wait_for_end(failed)
+    rig.slow(1.0 if rig.full else 0.5)
+    (retry,) = rig.order("retry_failed", str(failed))["made"]
+    rig.wait_until(lambda: rig.count("running") > 0, 60)
+    for worker in workers:
+        rig.kill(worker)
+    rig.wait_for_end(retry)
+    touched = rig.database.rows(
+        "SELECT school.code FROM collection_schoolfetch AS item"
+        "  JOIN collection_school AS school ON school.id = item.school_id WHERE run_id = %s",
+        retry,
+    )
+    rig.bound("retried and not failed, or the other way", len({c for (c,) in touched} ^ victims), 0)
 
 
 @scenario(
     "F37",
     inject="Every kind of failure with a key that can be recognised, all logs at DEBUG",
-    expect="The key is in no table, log, result or export, in no form",
+    expect="The key is in no table, log, result, page or export, in no form",
     schools=120,
     settings={"FETCH_MAX_FAILURES": "2", "LOG_LEVEL": "DEBUG"},
 )
@@ -146,6 +192,24 @@ def sentinel_key(rig: Rig) -> None:
         rig.order("export_timetables", "--from", str(FIRST), "--weeks", "1",
                          "--output", str(rig.folder / name))  # fmt: skip
     _dump(rig)
+    _save_pages(rig, run)
+
+
+def _save_pages(rig: Rig, run: int) -> None:
+    """What an administrator sees of the failures, for the oracle to search."""
+    failed = "SELECT id FROM collection_schoolfetch WHERE run_id = %s AND state = 'failed'"
+    results = "SELECT id FROM django_celery_results_taskresult ORDER BY id DESC LIMIT 20"
+    paths = [
+        "/admin/", "/admin/runs/", f"/admin/runs/{run}/", "/admin/failures/", "/admin/alerts/",
+        "/admin/django_celery_results/taskresult/", "/admin/admin/logentry/",
+        *(f"/admin/fetches/{pk}/" for (pk,) in rig.database.rows(failed, run)),
+        *(f"/admin/django_celery_results/taskresult/{pk}/change/"
+          for (pk,) in rig.database.rows(results)),
+    ]  # fmt: skip
+    visitor = rig.console()
+    for number, path in enumerate(paths):
+        (rig.folder / f"page-{number}.html").write_text(visitor.page(path))
+    rig.notes.append(f"{len(paths)} pages")
 
 
 def _dump(rig: Rig) -> None:
@@ -174,15 +238,8 @@ def retention(rig: Rig) -> None:
     rig.pump()
     rig.collect()
     rig.injected.note("killed while dropping")
-    before = rig.stack.settings
-    rig.stack.settings = {
-        **before,
-        **injection.environment(rig.traps, [Trap("detached")], rig.off),
-    }
-    dropping = rig.stack.begin("retention")
-    rig.stack.settings = before
-    dropping.communicate(timeout=120)
-    rig.bound("not killed", dropping.returncode != -signal.SIGKILL, 0)
+    status = rig.trapped(Trap("detached"), "retention")
+    rig.bound("not killed", status != -signal.SIGKILL, 0)
     rig.judge_stored("after the kill")
     with rig.database.connect() as reader, reader.transaction():
         reader.execute("SELECT count(*) FROM collection_timetableentry")
@@ -211,7 +268,8 @@ SELECT table_name FROM information_schema.tables
 @scenario(
     "F38",
     inject="Staff that may only look posts every action of the admin and every form of adding; a "
-    "schedule names a task of somebody else; NEIS redirects to another host",
+    "schedule names a task of somebody else; the base address is 169.254.169.254; NEIS redirects "
+    "to another host",
     expect="Refused; no row changes, no task starts; no redirect is followed",
     quick_schools=20,
     schools=20,
@@ -238,6 +296,7 @@ def strangers(rig: Rig) -> None:
     sent = "SELECT total_run_count FROM django_celery_beat_periodictask WHERE name = 'foreign'"
     rig.bound("foreign tasks sent", rig.database.value(sent), 0)
     rig.bound("requests by strangers", rig.requests() - requests, 0)
+    rig.bound("link-local address taken", not _is_link_local_refused(rig), 0)
     (code,) = rig.choose(1)
     rig.emulator.faults.switch([only("redirect", code)])
     rig.injected.note("redirect")
@@ -246,6 +305,16 @@ def strangers(rig: Rig) -> None:
     rig.world.revision = 1
     told = errors(rig, rig.collect())
     rig.bound("redirects followed", told != {code: "bad_request"}, 0)
+
+
+def _is_link_local_refused(rig: Rig) -> bool:
+    rig.injected.note("link-local base address")
+    before = rig.stack.settings
+    rig.stack.settings = {**before, "NEIS_BASE_URL": "http://169.254.169.254/hub"}
+    refused = rig.stack.begin("sync_schools")
+    rig.stack.settings = before
+    _, said = refused.communicate(timeout=60)
+    return refused.returncode != 0 and "link-local" in said
 
 
 def _fingerprints(rig: Rig) -> dict[str, str]:
