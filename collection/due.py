@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import QuerySet
 
-from collection import runs, scheduling
+from collection import scheduling, starting
 from collection.models import Job, MissedPolicy, Run, RunState, SkipReason, Trigger
 from collection.scheduling import Schedule
 
@@ -133,15 +133,15 @@ def _keep(job: Job, due_at: datetime, now: datetime) -> Run | None:
     if Run.objects.filter(job=job, due_at=due_at).exists():
         return None
     try:
-        return runs.start_of_job(
+        return starting.start_of_job(
             job,
             # The weeks that the due time meant, however late it is kept.
-            runs.plan_of(job, due_at),
+            starting.plan_of(job, due_at),
             trigger=Trigger.SCHEDULE if late <= ON_TIME else Trigger.CATCH_UP,
             now=now,
             due_at=due_at,
         )
-    except runs.NotStarted as refusal:
+    except starting.NotStarted as refusal:
         logger.warning("Job %s, due at %s: %s", job.pk, due_at, refusal)
         _note_skipped(job, due_at, refusal.skip_reason, now)
         return None
@@ -153,7 +153,7 @@ def _is_wanted_late(job: Job, late: timedelta) -> bool:
 
 def _note_skipped(job: Job, due_at: datetime, reason: SkipReason, now: datetime) -> None:
     run = Run(
-        **runs.columns_of(runs.plan_of(job, due_at)),
+        **starting.columns_of(starting.plan_of(job, due_at)),
         job=job,
         trigger=Trigger.SCHEDULE,
         due_at=due_at,

@@ -13,7 +13,7 @@ from collection.estimating import Expected, Past
 from collection.keys import fingerprints, label_of
 from collection.models import ApiKeyState, Dataset, KeyUsage, Run, RunState, SchoolWeek
 from collection.planning import KOREA, next_day_begins
-from collection.runs import Plan
+from collection.starting import Plan
 
 _WEEKS_LOOKED_AT = 4
 _RUNS_LOOKED_AT = 5

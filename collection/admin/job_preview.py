@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 
-from collection import quota, runs, scheduling
+from collection import quota, scheduling, starting
 from collection.admin.job_form import JobForm
 from collection.models import Dataset
 from collection.planning import KOREA
 from collection.quota import Estimate
-from collection.runs import Plan
+from collection.starting import Plan
 
 _SHOWN_TIMES = 5
 
@@ -84,7 +84,7 @@ def _plan(form: JobForm, at: datetime) -> Plan | None:
     if form.errors.keys() & {"dataset", "levels", "offices", "window_offset", "window_weeks"}:
         return None
     offices = [office.pk for office in form.cleaned_data["offices"]]
-    return replace(runs.plan_of(form.instance, at), offices=offices)
+    return replace(starting.plan_of(form.instance, at), offices=offices)
 
 
 def estimate_of(plan: Plan | None) -> Estimate | None:

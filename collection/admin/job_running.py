@@ -19,13 +19,13 @@ from django.utils.translation import gettext_lazy as _
 from django_htmx.http import HttpResponseClientRefresh
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
-from collection import audit, runs
+from collection import audit, runs, starting
 from collection.admin.job_preview import estimate_of
 from collection.clock import database_now
 from collection.models import OPEN_RUN_STATES, Dataset, Job, PauseReason, Run, RunState
 from collection.planning import monday_of
 from collection.quota import Estimate
-from collection.runs import Plan
+from collection.starting import Plan
 
 if TYPE_CHECKING:
     from collection.admin.jobs import JobAdmin
@@ -54,7 +54,7 @@ class RunForm(forms.Form):
 def confirm_or_run(request: HttpRequest, jobs: "JobAdmin", job_id: int) -> HttpResponseBase:
     """GET asks, and tells what would be done; POST does it."""
     job = get_object_or_404(Job, pk=job_id)
-    plan = runs.plan_of(job, database_now())
+    plan = starting.plan_of(job, database_now())
     form = _form(request, job, plan)
     if request.method == "POST" and form.is_valid():
         return _run(request, job, form)
@@ -95,7 +95,7 @@ def _run(request: HttpRequest, job: Job, form: RunForm) -> HttpResponseBase:
     by = request.user if isinstance(request.user, AbstractBaseUser) else None
     try:
         with transaction.atomic():
-            run = runs.run_now(
+            run = starting.run_now(
                 job, now=database_now(), started_by=by,
                 first_monday=form.first_monday, weeks=weeks,
             )  # fmt: skip
@@ -103,7 +103,7 @@ def _run(request: HttpRequest, job: Job, form: RunForm) -> HttpResponseBase:
             audit.record(
                 request.user, job, audit.change(gettext_noop("Run now"), "", f"{run}: {window}")
             )
-    except runs.NotStarted as refusal:
+    except starting.NotStarted as refusal:
         messages.error(request, _refused(refusal))
         return redirect("admin:collection_job_changelist")
     text = gettext("%(run)s was started.")
@@ -111,8 +111,8 @@ def _run(request: HttpRequest, job: Job, form: RunForm) -> HttpResponseBase:
     return redirect("dashboard:run-detail", run.pk)
 
 
-def _refused(refusal: runs.NotStarted) -> str:
-    if isinstance(refusal, runs.AlreadyOpen):
+def _refused(refusal: starting.NotStarted) -> str:
+    if isinstance(refusal, starting.AlreadyOpen):
         return format_html("{} {}", str(refusal), _link(refusal.run))
     return str(refusal)
 

@@ -21,7 +21,7 @@ from collection.models import (
     SchoolWeek,
 )
 from collection.planning import KOREA, window
-from collection.runs import Plan
+from collection.starting import Plan
 from dashboard.coverage.reads import Tally
 from dashboard.coverage.reasons import Reason, reason_of
 

@@ -15,10 +15,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
-from collection import audit, coverage, runs
+from collection import audit, coverage, starting
 from collection.models import Coverage, Level, Office, Run, Trigger
 from collection.planning import monday_of
-from collection.runs import NotStarted
+from collection.starting import NotStarted
 from dashboard.coverage import cells, reads, schools
 from dashboard.coverage.schools import MISSING, Choice
 from dashboard.coverage.weeks import SPANS, read_monday, read_span, span_until
@@ -93,7 +93,7 @@ def collect(request: HttpRequest, monday: date) -> HttpResponse:
         messages.warning(request, _("No school matches: there is nothing to collect."))
         return redirect(address)
     try:
-        run = runs.start(
+        run = starting.start(
             choice.plan(codes), trigger=Trigger.MANUAL, now=timezone.now(), started_by=user
         )
     except NotStarted as refusal:

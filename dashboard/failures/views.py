@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 from django_celery_results.models import TaskResult
 
-from collection import runs
+from collection import starting
 from collection.models import Attempt, SchoolFetch
 from dashboard.batches import allowed, perform
 from dashboard.csv_download import download
@@ -59,7 +59,7 @@ def list_fetches(request: HttpRequest) -> TemplateResponse:
     context = {
         "filters": filters,
         "page": read_page(rows.select_related("run", "school__office"), request.GET),
-        "count": runs.retryable(rows).count(),
+        "count": starting.retryable(rows).count(),
         "query": without_position(request.GET),
         "actions": allowed(RETRY, request),
     }

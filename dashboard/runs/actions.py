@@ -8,7 +8,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 
-from collection import audit, runs
+from collection import audit, runs, starting
 from collection.models import (
     OPEN_RUN_STATES,
     HeldState,
@@ -71,8 +71,8 @@ def _retry_failed_of(chosen: AnyRows, user: AbstractUser) -> str:
 
 def _retry(chosen: AnyRows, user: AbstractUser) -> str:
     try:
-        started = runs.retry(chosen, now=timezone.now(), started_by=user)
-    except runs.NotStarted as refusal:
+        started = starting.retry(chosen, now=timezone.now(), started_by=user)
+    except starting.NotStarted as refusal:
         raise Refused(str(refusal)) from refusal
     _note_retries(started, user)
     count = SchoolFetch.objects.filter(run__in=started).count()
@@ -100,7 +100,7 @@ def _note_retries(started: list[Run], user: AbstractUser) -> None:
 
 def _has_failed(chosen: AnyRows) -> AnyRows:
     return chosen.exclude(state__in=OPEN_RUN_STATES).filter(
-        pk__in=runs.retryable(SchoolFetch.objects.filter(run__in=chosen)).values("run")
+        pk__in=starting.retryable(SchoolFetch.objects.filter(run__in=chosen)).values("run")
     )
 
 
@@ -172,7 +172,7 @@ FETCH_ACTIONS = (
         name="retry",
         label=gettext_lazy("Retry"),
         permission=OPERATE,
-        eligible=runs.retryable,
+        eligible=starting.retryable,
         do=_retry,
         icon="replay",
     ),

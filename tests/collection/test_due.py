@@ -10,7 +10,7 @@ from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from collection import due, runs, switching
+from collection import due, runs, starting, switching
 from collection.models import (
     Job,
     Level,
@@ -338,8 +338,8 @@ def test_new_run_is_skipped_when_the_job_says_so() -> None:
     due.settle(now=DUE + DAY)
 
     assert states(job) == [("running", ""), ("skipped", "overlap")]
-    with pytest.raises(runs.AlreadyOpen) as refused:
-        runs.run_now(job, now=DUE + DAY, started_by=None)
+    with pytest.raises(starting.AlreadyOpen) as refused:
+        starting.run_now(job, now=DUE + DAY, started_by=None)
     assert refused.value.run.due_at == DUE
     assert str(refused.value.run.pk) in str(refused.value)
 
@@ -382,7 +382,7 @@ def test_retry_of_single_schools_stands_in_nobodys_way_when_it_is_open() -> None
     (run,) = due.settle(now=DUE)
     run.fetches.update(state="failed")
     runs.finish_due()
-    runs.retry(run.fetches.all(), now=DUE, started_by=None)
+    starting.retry(run.fetches.all(), now=DUE, started_by=None)
 
     due.settle(now=DUE + DAY)
 
@@ -395,8 +395,8 @@ def test_one_run_is_open_when_many_start_it_by_hand_at_once() -> None:
 
     def start(_: int) -> int | None:
         try:
-            return runs.run_now(job, now=MIDNIGHT, started_by=None).pk
-        except runs.AlreadyOpen:
+            return starting.run_now(job, now=MIDNIGHT, started_by=None).pk
+        except starting.AlreadyOpen:
             return None
 
     started = [pk for pk in ledger.at_once(start, times=6) if pk]
@@ -411,7 +411,7 @@ def test_run_has_a_window_of_its_own_when_started_by_hand_with_one(
     job = make_job(now=MIDNIGHT)
     monday = datetime(2026, 3, 2, tzinfo=UTC).date()
 
-    run = runs.run_now(job, now=MIDNIGHT, started_by=admin_user, first_monday=monday, weeks=1)
+    run = starting.run_now(job, now=MIDNIGHT, started_by=admin_user, first_monday=monday, weeks=1)
 
     assert (run.first_monday, run.weeks, run.trigger) == (monday, 1, Trigger.MANUAL)
     assert (run.started_by, run.due_at) == (admin_user, None)
@@ -447,11 +447,11 @@ def test_times_shown_are_the_times_kept_when_three_weeks_pass() -> None:
 
 def test_pause_of_a_waiting_run_is_its_own_when_an_operator_paused_it() -> None:
     job = make_job(now=MIDNIGHT, overlap=OverlapPolicy.WAIT)
-    run = runs.run_now(job, now=MIDNIGHT, started_by=None)
+    run = starting.run_now(job, now=MIDNIGHT, started_by=None)
     make_fetch(make_school("2"), run)
     runs.pause(run.pk, reason=PauseReason.OPERATOR)
 
-    waiting = runs.run_now(job, now=timezone.now(), started_by=None)
+    waiting = starting.run_now(job, now=timezone.now(), started_by=None)
 
     assert waiting.pause_reason == PauseReason.OVERLAP
     assert runs.resume_due() == 0

@@ -16,7 +16,7 @@ from collection.models import ApiKeyState, KeyUsage, Level, Run, RunState, Schoo
 from collection.neis import Key, KeySpent
 from collection.planning import KOREA
 from collection.quota import KeyState
-from collection.runs import Plan
+from collection.starting import Plan
 from tests.collection import ledger
 from tests.collection.ledger import make_fetch, make_run, make_school
 from tests.collection.rows import MONDAY

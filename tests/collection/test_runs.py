@@ -9,7 +9,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from collection import claiming, keys, partitions, runs, storage
+from collection import claiming, keys, partitions, runs, starting, storage
 from collection.claiming import Failure
 from collection.deciding import HoldRule
 from collection.models import (
@@ -29,7 +29,7 @@ from collection.models import (
 from collection.neis.rows import Rows
 from collection.normalising import normalise
 from collection.planning import KOREA, window
-from collection.runs import NoSchools, Plan
+from collection.starting import NoSchools, Plan
 from tests.collection import ledger
 from tests.collection import rows as wire
 from tests.collection.ledger import make_fetch, make_run, make_school, take
@@ -42,7 +42,7 @@ pytestmark = pytest.mark.django_db
 
 
 def start(plan: Plan = PLAN, **others: Any) -> Run:
-    return runs.start(plan, trigger=Trigger.MANUAL, now=NOW, **others)
+    return starting.start(plan, trigger=Trigger.MANUAL, now=NOW, **others)
 
 
 def make_schools() -> None:
@@ -350,7 +350,7 @@ def key(settings: Settings) -> None:
 
 
 def retry(**selection: Any) -> list[Run]:
-    return runs.retry(SchoolFetch.objects.filter(**selection), now=NOW, started_by=None)
+    return starting.retry(SchoolFetch.objects.filter(**selection), now=NOW, started_by=None)
 
 
 @pytest.mark.usefixtures("key")
@@ -359,9 +359,9 @@ def test_failed_fetches_alone_are_retried_and_once_when_a_run_is(admin_user: Any
     run = make_run(job=job, weeks=2, priority=8, most_at_once=4, levels=["high"])
     with_fetches(run, FAILED, FAILED, SUCCEEDED, EMPTY, HELD, CANCELLED, WAITING)
     fetches = SchoolFetch.objects.filter(run=run)
-    assert runs.retryable(fetches).count() == 2
+    assert starting.retryable(fetches).count() == 2
 
-    (again,) = runs.retry(fetches, now=NOW, started_by=admin_user)
+    (again,) = starting.retry(fetches, now=NOW, started_by=admin_user)
 
     assert (again.job, again.retry_of, again.started_by) == (job, run, admin_user)
     assert (again.trigger, again.state) == (Trigger.RETRY, RunState.RUNNING)
@@ -375,7 +375,7 @@ def test_failed_fetches_alone_are_retried_and_once_when_a_run_is(admin_user: Any
         assert (by and (by.run, by.school_id)) == (
             (again, fetch.school_id) if fetch.state == FAILED else None
         )
-    assert runs.retry(fetches, now=NOW, started_by=None) == []
+    assert starting.retry(fetches, now=NOW, started_by=None) == []
 
 
 @pytest.mark.usefixtures("key")
@@ -434,7 +434,7 @@ def test_nothing_is_retried_when_there_is_no_key(settings: Settings) -> None:
     run = make_run()
     with_fetches(run, FAILED)
 
-    with pytest.raises(runs.NoKey):
+    with pytest.raises(starting.NoKey):
         retry(run=run)
 
     assert Run.objects.get() == run

@@ -13,7 +13,7 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from collection import claiming, exporting, runs, storage
+from collection import claiming, exporting, starting, storage
 from collection.deciding import HoldRule
 from collection.models import FetchState, Office, School, Trigger
 from collection.neis import Keys, NeisClient
@@ -85,8 +85,10 @@ def test_recorded_rows_reach_the_csv_unchanged(
     first = recorded[0]
     day = date.fromisoformat(first["ALL_TI_YMD"])
     _add_school(first, level, service)
-    run = runs.start(
-        runs.Plan(first_monday=monday_of(day), weeks=1), trigger=Trigger.MANUAL, now=timezone.now()
+    run = starting.start(
+        starting.Plan(first_monday=monday_of(day), weeks=1),
+        trigger=Trigger.MANUAL,
+        now=timezone.now(),
     )
     claim = claiming.claim(run.fetches.get().pk, worker="test", task_id=None, lease_seconds=60)
     assert claim is not None

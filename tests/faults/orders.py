@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
-from collection import exports, held, runs, switching
+from collection import exports, held, starting, switching
 from collection.clock import database_now
 from collection.models import Export, Job, SchoolFetch, Trigger
 from collection.planning import KOREA, first_monday_at
@@ -22,8 +22,8 @@ from tests.faults.visitor import NAME, PASSWORD
 
 def start(first: str, weeks: str) -> int:
     """What collect does, without following the run."""
-    plan = runs.Plan(first_monday=date.fromisoformat(first), weeks=int(weeks))
-    return runs.start(plan, trigger=Trigger.MANUAL, now=timezone.now()).pk
+    plan = starting.Plan(first_monday=date.fromisoformat(first), weeks=int(weeks))
+    return starting.start(plan, trigger=Trigger.MANUAL, now=timezone.now()).pk
 
 
 def make_job(told: str) -> int:
@@ -60,8 +60,8 @@ def _start_job(job_id: int) -> str:
     try:
         job = Job.objects.get(pk=job_id)
         now = database_now()
-        runs.start_of_job(job, runs.plan_of(job, now), trigger=Trigger.MANUAL, now=now)
-    except runs.NotStarted as refusal:
+        starting.start_of_job(job, starting.plan_of(job, now), trigger=Trigger.MANUAL, now=now)
+    except starting.NotStarted as refusal:
         return str(refusal)
     finally:
         connection.close()
@@ -78,7 +78,7 @@ def reject_held(run: str) -> int:
 
 def retry_failed(run: str) -> list[int]:
     failed = SchoolFetch.objects.filter(run=run)
-    return [made.pk for made in runs.retry(failed, now=timezone.now(), started_by=None)]
+    return [made.pk for made in starting.retry(failed, now=timezone.now(), started_by=None)]
 
 
 def ask_for_export(first: str) -> str:

@@ -17,7 +17,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from kombu.exceptions import OperationalError as BrokerError
 
-from collection import breaker, heartbeats, pumping, runs, stopping, tasks
+from collection import breaker, heartbeats, pumping, runs, starting, stopping, tasks
 from collection.management import arguments, progress
 from collection.management.keys import say_that_keys_are_missing
 from collection.models import FINAL_RUN_STATES, Breaker, FetchState, Job, Run, RunState, Trigger
@@ -107,7 +107,7 @@ class Command(BaseCommand):
             names = ", ".join(Job.objects.values_list("name", flat=True)) or "–"
             message = _("There is no job %(job)r. There are: %(names)s")
             self._refuse(message % {"job": job, "names": names})
-        plan = runs.plan_of(template, now)
+        plan = starting.plan_of(template, now)
         plan = replace(
             plan,
             first_monday=first or plan.first_monday,
@@ -118,11 +118,11 @@ class Command(BaseCommand):
         )
         try:
             if template.pk:
-                return runs.start_of_job(template, plan, trigger=Trigger.MANUAL, now=now)
-            return runs.start(plan, trigger=Trigger.MANUAL, now=now)
-        except runs.NoSchools:
+                return starting.start_of_job(template, plan, trigger=Trigger.MANUAL, now=now)
+            return starting.start(plan, trigger=Trigger.MANUAL, now=now)
+        except starting.NoSchools:
             self._refuse(_("No school matches. “python manage.py sync_schools” fetches the list."))
-        except runs.AlreadyOpen as error:
+        except starting.AlreadyOpen as error:
             follow = _("Follow it: python manage.py collect --follow %(run)s")
             self._refuse(f"{error} {follow % {'run': error.run.pk}}")
 

@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from collection import runs
+from collection import runs, starting
 from collection.management.keys import say_that_keys_are_missing
 from collection.models import PauseReason, Run, SchoolFetch
 
@@ -44,10 +44,10 @@ class Command(BaseCommand):
 
     def _retry(self, run: int) -> None:
         try:
-            started = runs.retry(
+            started = starting.retry(
                 SchoolFetch.objects.filter(run=run), now=timezone.now(), started_by=None
             )
-        except runs.NoKey:
+        except starting.NoKey:
             say_that_keys_are_missing(self.stderr)
             sys.exit(2)
         if not started:
