@@ -49,6 +49,11 @@ DATABASES = {
                 "min_size": 0,
                 "max_size": environment.number("DATABASE_POOL_SIZE", 8, least=1),
                 "timeout": 10,
+                # An attempt to connect that fails is made again after 1, 2, 4, … seconds, and
+                # keeps its place in the pool. Given up after five, whoever comes next tries at
+                # once: else the pool would find out late that the server is back, by as much
+                # again as it was away.
+                "reconnect_timeout": 5,
             },
             "connect_timeout": 5,
             # A machine that was cut off: each side gives the other up after half a minute, and with
