@@ -40,7 +40,8 @@ def accept(held: QuerySet[HeldWeek], *, by: AbstractBaseUser | None) -> int:
 
 def accept_later(held: QuerySet[HeldWeek], *, by: AbstractBaseUser | None) -> int:
     """Notes the decision, and leaves the work to `store_accepted`. Returns how many it is for."""
-    return undecided(held).update(decided_at=Now(), decided_by=by)
+    with transaction.atomic():
+        return _locked(undecided(held)).update(decided_at=Now(), decided_by=by)
 
 
 def any_accepted() -> bool:
@@ -51,28 +52,40 @@ def any_accepted() -> bool:
 def store_accepted(*, most_schools: int) -> int:
     """Stores what was accepted for later; returns how many weeks.
 
-    Any number of callers share the work: a school that somebody is at is left to him.
+    Any number of callers share the work: a school that somebody is at is left to him. One that
+    can't be stored keeps nobody else waiting; its error is raised when all have been tried.
     """
     schools = _being_accepted().order_by("school_id").values_list("school_id", flat=True)
-    stored = 0
+    stored, errors = 0, []
     for school_id in list(schools.distinct()[:most_schools]):
-        with transaction.atomic():
-            if storage.try_lock_school(school_id):
-                stored += _store(_being_accepted().filter(school=school_id))
+        try:
+            with transaction.atomic():
+                if storage.try_lock_school(school_id):
+                    stored += _store(_being_accepted().filter(school=school_id))
+        except Exception as error:
+            error.add_note(f"The accepted weeks of school {school_id} are not stored.")
+            errors.append(error)
+    if errors:
+        raise errors[0]
     return stored
 
 
 def reject(held: QuerySet[HeldWeek], *, by: AbstractBaseUser | None) -> int:
     """Throws the kept answers away; the stored weeks stay. Returns how many were rejected."""
     with transaction.atomic():
-        chosen = undecided(held).select_for_update(of=["self"])
-        rejected = HeldWeek.objects.filter(pk__in=list(chosen.values_list("pk", flat=True)))
+        rejected = _locked(undecided(held))
         rejected.update(decided_by=by)
         return _end(list(rejected.defer("payload")), HeldState.REJECTED)
 
 
 def _being_accepted() -> QuerySet[HeldWeek]:
     return HeldWeek.objects.filter(state=HeldState.WAITING, decided_at__isnull=False)
+
+
+def _locked(held: QuerySet[HeldWeek]) -> QuerySet[HeldWeek]:
+    """In the order in which whoever stores locks them: none waits for one who waits for him."""
+    rows = held.select_for_update(of=["self"]).order_by("school_id", "monday")
+    return HeldWeek.objects.filter(pk__in=list(rows.values_list("pk", flat=True)))
 
 
 def _accept(school_id: int, pks: Sequence[int], by: AbstractBaseUser | None) -> int:
@@ -85,7 +98,8 @@ def _accept(school_id: int, pks: Sequence[int], by: AbstractBaseUser | None) -> 
 
 def _store(accepted: QuerySet[HeldWeek]) -> int:
     """Those of one school, which has to be locked."""
-    weeks = list(accepted.select_for_update(of=["self"]).select_related("fetch").order_by("pk"))
+    chosen = accepted.select_for_update(of=["self"]).order_by("monday")
+    weeks = list(chosen.select_related("fetch"))
     for week in weeks:
         answer = storage.unpack(bytes(week.payload))
         storage.replace_week(week.school_id, week.monday, answer, run_id=week.fetch.run_id)

@@ -65,7 +65,10 @@ _SETTLE_HELD = """
 UPDATE collection_heldweek SET decided_at = now(),
        state = CASE WHEN monday = ANY(%(agreed)s) THEN 'accepted' ELSE 'superseded' END,
        decided_by_id = CASE WHEN monday = ANY(%(agreed)s) THEN decided_by_id END
- WHERE school_id = %(school_id)s AND monday = ANY(%(mondays)s) AND state = 'waiting'
+ WHERE id = ANY(ARRAY(
+           SELECT id FROM collection_heldweek
+            WHERE school_id = %(school_id)s AND monday = ANY(%(mondays)s) AND state = 'waiting'
+            ORDER BY monday FOR UPDATE))
 """
 
 _HOLD = """

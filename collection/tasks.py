@@ -106,7 +106,9 @@ def make_export(self: "Task[Any, Any]", export_id: str) -> dict[str, Any]:
     return {"export": export_id, "state": state and state.value}
 
 
-@shared_task(name="collection.store_accepted", ignore_result=True)
+@shared_task(
+    name="collection.store_accepted", ignore_result=True, store_errors_even_if_ignored=True
+)
 def store_accepted() -> None:
     held.store_accepted(most_schools=SCHOOLS_OF_ONE_MESSAGE)
 

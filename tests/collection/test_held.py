@@ -1,5 +1,6 @@
 """Held weeks: asked again, accepted, rejected, compared; and the guard of a run."""
 
+import zlib
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -257,6 +258,20 @@ def test_accepted_for_later_is_decided_at_once_and_stored_by_whoever_comes() -> 
         assert week.decided_at >= clicked_at
     logged = LogEntry.objects.filter(user=operator).values_list("object_id", flat=True)
     assert sorted(logged) == sorted(str(week.pk) for week in weeks)
+
+
+def test_one_that_can_not_be_stored_keeps_no_other_waiting() -> None:
+    broken, sound = make_school("1"), make_school("2")
+    hold(broken)
+    hold(sound)
+    HeldWeek.objects.filter(school=broken).update(payload=b"no answer")
+    held.accept_later(held.waiting(), by=None)
+
+    with pytest.raises(zlib.error) as raised:
+        held.store_accepted(most_schools=9)
+
+    assert f"school {broken.pk} " in raised.value.__notes__[0]
+    assert (len(subjects(broken)), len(subjects(sound))) == (40, 0)
 
 
 def test_newer_answer_stands_when_it_comes_before_what_was_accepted_is_stored() -> None:
