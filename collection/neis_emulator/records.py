@@ -40,36 +40,6 @@ def _class_row(school: School, klass: SchoolClass, year: int, loaded: str) -> Ro
     }
 
 
-def room_rows(seed: int, school: School, years: Iterable[int], loaded: str) -> Iterator[bytes]:
-    """tiClrminfo: the classrooms of the timetables."""
-    for year in years:
-        for term in (1, 2):
-            for klass in classes_of(seed, school, year, term):
-                row = _class_row(school, klass, year, loaded)
-                yield orjson.dumps(_room_row(row, term, klass.room))
-
-
-def _room_row(row: Row, term: int, room: str | None) -> Row:
-    names = ("ATPT_OFCDC_SC_CODE", "ATPT_OFCDC_SC_NM", "SD_SCHUL_CODE", "SCHUL_NM", "AY", "GRADE")
-    more = ("SCHUL_CRSE_SC_NM", "DGHT_CRSE_SC_NM", "ORD_SC_NM", "DDDEP_NM")
-    start = {name: row[name] for name in names} | {"SEM": str(term)}
-    end = {"CLRM_NM": room, "LOAD_DTM": row["LOAD_DTM"]}
-    return start | {name: row[name] for name in more} | end
-
-
-def department_rows(
-    seed: int, school: School, years: Iterable[int], loaded: str, fields: tuple[str, ...]
-) -> list[bytes]:
-    """schoolMajorinfo and schulAflcoinfo: distinct departments, or distinct tracks."""
-    start = ("ATPT_OFCDC_SC_CODE", "ATPT_OFCDC_SC_NM", "SD_SCHUL_CODE", "SCHUL_NM")
-    rows: dict[bytes, None] = {}
-    for year in years:
-        for klass in classes_of(seed, school, year, 1):
-            row = _class_row(school, klass, year, loaded)
-            rows[orjson.dumps({name: row[name] for name in (*start, *fields, "LOAD_DTM")})] = None
-    return list(rows)
-
-
 _GRADES = ("ONE", "TW", "THREE", "FR", "FIV", "SIX")
 _COURSES = {ELS: "초등학교", MIS: "중학교", HIS: "고등학교"}
 
@@ -164,37 +134,3 @@ def _meal_row(seed: int, school: School, day: date, code: str, name: str, loaded
         "MLSV_TO_YMD": ymd,
         "LOAD_DTM": loaded,
     }
-
-
-def academy_rows(seed: int, office_code: str, office_name: str, loaded: str) -> Iterator[bytes]:
-    """acaInsTiInfo: a few private academies, so that the service is there."""
-    for order in range(20):
-        rng = generator(seed, office_code, order, "academy")
-        yield orjson.dumps(
-            {
-                "ATPT_OFCDC_SC_CODE": office_code,
-                "ATPT_OFCDC_SC_NM": office_name,
-                "ADMST_ZONE_NM": "중구",
-                "ACA_INSTI_SC_NM": rng.choice(("학원", "교습소")),
-                "ACA_ASNUM": f"{rng.randrange(10**9):010}",
-                "ACA_NM": f"한빛{order + 1}학원",
-                "ESTBL_YMD": "20150302",
-                "REG_YMD": "20150302",
-                "REG_STTUS_NM": "개원",
-                "CAA_BEGIN_YMD": None,
-                "CAA_END_YMD": None,
-                "TOFOR_SMTOT": str(rng.randrange(20, 300)),
-                "DTM_RCPTN_ABLTY_NMPR_SMTOT": "0",
-                "REALM_SC_NM": "입시.검정 및 보습",
-                "LE_ORD_NM": "보통교과",
-                "LE_CRSE_LIST_NM": "보습",
-                "LE_CRSE_NM": "보습",
-                "PSNBY_THCC_CNTNT": None,
-                "THCC_OTHBC_YN": "N",
-                "BRHS_ACA_YN": "N",
-                "FA_RDNZC": "04524",
-                "FA_RDNMA": "중구 세종대로 110",
-                "FA_RDNDA": None,
-                "LOAD_DTM": loaded,
-            }
-        )

@@ -80,10 +80,6 @@ class World:
     def school(self, office_code: str, school_code: str) -> School | None:
         return self._by_code.get((office_code, school_code))
 
-    def service_of(self, school: School) -> str:
-        """The timetable service that the school really answers from."""
-        return school.service
-
     def listing(self) -> list[Listing]:
         """The rows of schoolInfo as they are now, without closed schools."""
         loaded = f"{self.clock.today():%Y%m%d}"

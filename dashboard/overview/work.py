@@ -67,10 +67,6 @@ class Work:
     due: Sequence[Due]
     has_jobs: bool
 
-    @property
-    def failed_schools(self) -> int:
-        return sum(failure.schools for failure in self.failures)
-
 
 def read_work(*, now: datetime) -> Work:
     runs = list(

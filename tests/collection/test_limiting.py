@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -17,8 +17,6 @@ from collection.limiting import Gate
 from collection.neis import Throttled
 
 KEYS = ("neis:in-flight", "neis:sent", "neis:held")
-
-MakeGate = Callable[..., Gate]
 
 
 def connect() -> "redis.ConnectionPool":

@@ -39,7 +39,6 @@ from tests.collection import rows as wire
 from tests.collection.ledger import claimed, make_school
 from tests.collection.rows import MONDAY, Row, in_columns
 
-TUESDAY_AFTER = MONDAY + timedelta(days=8)
 COUNTERS = (
     "received",
     "duplicate",

@@ -13,8 +13,6 @@ from tests.collection import rows as wire
 from tests.collection.ledger import claimed, make_fetch, make_school
 from tests.collection.rows import MONDAY
 
-ENDED = (FetchState.SUCCEEDED, FetchState.EMPTY, FetchState.HELD, FetchState.FAILED)
-
 
 def make_ended(
     school: School,

@@ -227,7 +227,6 @@ def test_open_failures_are_those_that_nobody_retried_and_nothing_mended() -> Non
     work = read_work(now=timezone.now())
 
     assert [(f.error_class, f.schools) for f in work.failures] == [("timed_out", 2), ("bug", 1)]
-    assert work.failed_schools == 3
 
 
 def test_late_is_a_run_past_its_time_and_a_job_that_was_not_started() -> None:

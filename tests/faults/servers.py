@@ -143,10 +143,6 @@ class Postgres:
         """As an immediate shutdown: every backend ends in the middle, the log is replayed."""
         self._end(signal.SIGQUIT)
 
-    def kill_backend(self, pid: int) -> None:
-        """The server takes this for a crash and starts all of itself again."""
-        os.kill(pid, signal.SIGKILL)
-
     def freeze(self) -> None:
         self._signal_all(signal.SIGSTOP)
 

@@ -96,7 +96,7 @@ def test_nation_list_is_as_dirty_as_the_real_one(nation: World) -> None:
     ],
 )
 def test_kind_does_not_tell_the_service(nation: World, kind: str, services: set[str]) -> None:
-    assert {nation.service_of(s) for s in nation.schools if s.kind == kind} == services
+    assert {s.service for s in nation.schools if s.kind == kind} == services
 
 
 def test_three_weeks_of_the_nation_are_about_twenty_million_rows(nation: World) -> None:
