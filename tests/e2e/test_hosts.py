@@ -1,6 +1,5 @@
 """Workers and schedulers on hosts of their own: one is cut off, and their clocks disagree."""
 
-import glob
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,7 +13,7 @@ import pytest
 
 from collection.neis_emulator import Emulator, Fault, World, running
 from config import embedded
-from tests.e2e import lab, rabbitmq, truth
+from tests.e2e import clocks, lab, rabbitmq, truth
 from tests.e2e import stack as stacks
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1500)]
@@ -24,8 +23,6 @@ MONDAYS = [FIRST + timedelta(weeks=week) for week in range(3)]
 WINDOW = ("--from", str(FIRST), "--weeks", "3")
 REQUESTS_PER_SECOND = 5
 AT_WORK = "This scheduler is at work."
-FAKETIME = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
-"""Of Debian's package faketime. Where it is missing the clocks agree."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +101,7 @@ def _machines(folder: Path, emulator: Emulator, broker: str) -> Iterator[Machine
         }
         stacks_of = [
             parts.enter_context(
-                _stack(folder, emulator, host, {**addresses, **_clock(hours, folder)})
+                _stack(folder, emulator, host, {**addresses, **clocks.moved(hours, folder)})
             )
             for host, hours in ((staying, -1), (leaving, 1))
         ]
@@ -151,21 +148,6 @@ def _stack(
         yield stack
     finally:
         stack.stop()
-
-
-def _clock(hours: int, folder: Path) -> dict[str, str]:
-    if not FAKETIME:
-        return {}
-    # That library takes the monotonic clock of time.sleep() for the one it has changed.
-    (folder / "sitecustomize.py").write_text(
-        "import select, time\ntime.sleep = lambda seconds: select.select([], [], [], seconds)\n"
-    )
-    return {
-        "PYTHONPATH": str(folder),
-        "LD_PRELOAD": FAKETIME[0],
-        "FAKETIME": f"{hours:+d}h",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
 
 
 def _both_work(machines: Machines) -> bool:

@@ -207,7 +207,6 @@ class Rig:
         threads: int = 0,
         traps: Sequence[Trap] = (),
         wait: bool = True,
-        wrapper: Sequence[str] = (),
         queues: str = "",
         **environment: str,
     ) -> list[Process]:
@@ -218,7 +217,7 @@ class Rig:
             command = ["celery", "-A", "tests.faults.app", "worker", "-P", pool, "-c", str(size),
                        "-l", "INFO", "-n", f"{title}@faults", "--without-gossip",
                        "--without-mingle", *(["-Q", queues] if queues else [])]  # fmt: skip
-            started.append(self._run(title, command, traps, wrapper, environment))
+            started.append(self._run(title, command, traps, environment))
         if wait:
             self.wait_until(lambda: all(self._is_ready(process) for process in started), PATIENCE)
         return started
@@ -228,10 +227,10 @@ class Rig:
 
     def beat(self, name: str = "beat", **environment: str) -> Process:
         command = ["celery", "-A", "tests.faults.app", "beat", "-l", "INFO", "--pidfile", ""]
-        return self._run(name, command, [], (), environment)
+        return self._run(name, command, [], environment)
 
     def pump(self, name: str = "pump", traps: Sequence[Trap] = ()) -> Process:
-        return self._run(name, ["tests.faults.manage", "pump", "--forever"], traps, (), {})
+        return self._run(name, ["tests.faults.manage", "pump", "--forever"], traps, {})
 
     def console(self) -> Visitor:
         """One that runs, and an administrator who has logged in."""
@@ -255,12 +254,11 @@ class Rig:
         name: str,
         module: Sequence[str],
         traps: Sequence[Trap],
-        wrapper: Sequence[str],
         environment: dict[str, str],
     ) -> Process:
         process = Process(
             name,
-            [*wrapper, sys.executable, "-m", *module],
+            [sys.executable, "-m", *module],
             {
                 **self.stack.environment,
                 **injection.environment(self.traps, list(traps), self.off),

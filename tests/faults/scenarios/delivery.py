@@ -4,7 +4,6 @@ import base64
 import itertools
 import json
 import os
-import shutil
 import signal
 import threading
 import time
@@ -14,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from collection.neis_emulator import Fault
+from tests.e2e import clocks
 from tests.faults.injection import POINTS, Trap
 from tests.faults.oracle import read_stored
 from tests.faults.rig import DEADLINE, LEASE, PATIENCE, PUMP, REPUBLISH, Process, Rig, signal_all
@@ -265,13 +265,13 @@ def _continue(rig: Rig, code: str) -> None:
 def _skewed_clocks(rig: Rig, others: list[Process]) -> None:
     for process in others:
         rig.end(process)
-    if shutil.which("faketime") is None:
+    if not clocks.LIBRARY:
         rig.notes.append("clocks were not moved: faketime is not installed")
         return
     lost_before = _lost(rig)
-    for offset in ("+2h", "-2h"):
-        rig.injected.note(f"clock {offset}")
-        rig.workers(1, name=f"clock{offset}", wrapper=["faketime", "-f", offset])
+    for hours in (2, -2):
+        rig.injected.note(f"clock {hours:+d}h")
+        rig.workers(1, name=f"clock{hours:+d}h", **clocks.moved(hours, rig.folder))
     rig.slow(0.3)
     rig.world.revision += 1
     rig.collect()
