@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
@@ -52,17 +52,22 @@ def any_accepted() -> bool:
 def store_accepted(*, most_schools: int) -> int:
     """Stores what was accepted for later; returns how many weeks.
 
-    Any number of callers share the work: a school that somebody is at is left to him. One that
-    can't be stored keeps nobody else waiting; its error is raised when all have been tried.
+    Any number of callers share the work: a school that somebody is at is left to him. The weeks
+    of one that can't be stored wait for a decision again, and its error is raised at the end.
     """
     schools = _being_accepted().order_by("school_id").values_list("school_id", flat=True)
     stored, errors = 0, []
     for school_id in list(schools.distinct()[:most_schools]):
+        accepted = _being_accepted().filter(school=school_id)
         try:
             with transaction.atomic():
                 if storage.try_lock_school(school_id):
-                    stored += _store(_being_accepted().filter(school=school_id))
+                    stored += _store(accepted)
+        except (OperationalError, InterfaceError):
+            # The database's trouble, not the school's: the next caller finds all that is left.
+            raise
         except Exception as error:
+            _give_back(accepted)
             error.add_note(f"The accepted weeks of school {school_id} are not stored.")
             errors.append(error)
     if errors:
@@ -104,6 +109,12 @@ def _store(accepted: QuerySet[HeldWeek]) -> int:
         answer = storage.unpack(bytes(week.payload))
         storage.replace_week(week.school_id, week.monday, answer, run_id=week.fetch.run_id)
     return _end(weeks, HeldState.ACCEPTED)
+
+
+def _give_back(accepted: QuerySet[HeldWeek]) -> None:
+    """Tried again and again it would fail each time, and nobody would see that it waits."""
+    with transaction.atomic():
+        _locked(accepted).update(decided_at=None, decided_by=None)
 
 
 def _end(weeks: Sequence[HeldWeek], state: HeldState) -> int:

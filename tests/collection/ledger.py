@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from collection import claiming, partitions
 from collection.claiming import Claim
-from collection.models import Level, Office, Run, School, SchoolFetch, Trigger
+from collection.models import FetchState, Level, Office, Run, School, SchoolFetch, Trigger
 from collection.planning import window
 from tests.collection.rows import MONDAY, OFFICE, SCHOOL
 
@@ -53,6 +53,12 @@ def make_fetch(school: School | None = None, run: Run | None = None, **columns: 
     return SchoolFetch.objects.create(
         school=school or make_school(), run=run or make_run(), **columns
     )
+
+
+def with_fetches(run: Run, *states: FetchState) -> None:
+    """One for each state, of schools of their own."""
+    for number, state in enumerate(states):
+        make_fetch(make_school(f"{run.pk}-{number}"), run, state=state)
 
 
 def take(fetch: SchoolFetch, *, worker: str = "worker@here", lease_seconds: float = 60) -> Claim:

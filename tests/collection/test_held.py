@@ -1,77 +1,38 @@
-"""Held weeks: asked again, accepted, rejected, compared; and the guard of a run."""
+"""Held weeks: asked again, accepted, rejected, compared."""
 
-import zlib
-from collections.abc import Sequence
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
-from django.db.models import F
-from django.utils import timezone
-from pytest_django import Settings
+from django.db import OperationalError, connection, transaction
+from django_celery_results.models import TaskResult
 
-from collection import guarding, held, runs, storage
-from collection.claiming import Claim
+from collection import held, runs, storage, tasks
 from collection.deciding import HoldRule
 from collection.models import (
     Attempt,
     FetchState,
     HeldState,
     HeldWeek,
-    PauseReason,
     Run,
     RunState,
-    School,
     SchoolFetch,
     SchoolWeek,
     TimetableEntry,
 )
-from collection.normalising import normalise
 from tests.collection import ledger
 from tests.collection import rows as wire
-from tests.collection.ledger import claimed, make_fetch, make_run, make_school, take
-from tests.collection.rows import MONDAY, Row
+from tests.collection.holding import hold, let_pass, store, subjects
+from tests.collection.ledger import claimed, make_school, take
+from tests.collection.rows import MONDAY
 
 pytestmark = pytest.mark.django_db
-
-RULE = HoldRule(ask_again_after=timedelta(seconds=660))
-
-
-@pytest.fixture(autouse=True)
-def _settings(settings: Settings) -> None:
-    settings.GUARD_ABOVE_SHARE = 0.05
-    settings.GUARD_FROM_SCHOOLS = 3
-
-
-def store(claim: Claim, rows: Sequence[Row], *, rule: HoldRule = RULE) -> FetchState:
-    own: Row = {"ATPT_OFCDC_SC_CODE": claim.office_code, "SD_SCHUL_CODE": claim.school_code}
-    answer = normalise(
-        wire.in_columns([row | own for row in rows]),
-        office_code=claim.office_code,
-        school_code=claim.school_code,
-        mondays=claim.mondays,
-    )
-    return storage.store(claim, answer, service="hisTimetable", requests=1, rule=rule)
-
-
-def hold(school: School, *, before: int = 40, after: int = 0) -> HeldWeek:
-    store(claimed(school), wire.lessons(before))
-    store(claimed(school), wire.lessons(after), rule=HoldRule())
-    return HeldWeek.objects.get(school=school, state=HeldState.WAITING)
-
-
-def subjects(school: School) -> list[str | None]:
-    entries = TimetableEntry.objects.filter(school=school).order_by("date", "position")
-    return list(entries.values_list("subject", flat=True))
-
-
-def let_pass(**span: float) -> None:
-    HeldWeek.objects.update(held_at=F("held_at") - timedelta(**span))
-    SchoolFetch.objects.filter(state=FetchState.WAITING).update(
-        next_attempt_at=F("next_attempt_at") - timedelta(**span)
-    )
 
 
 # A second look
@@ -260,18 +221,42 @@ def test_accepted_for_later_is_decided_at_once_and_stored_by_whoever_comes() -> 
     assert sorted(logged) == sorted(str(week.pk) for week in weeks)
 
 
-def test_one_that_can_not_be_stored_keeps_no_other_waiting() -> None:
+def test_school_that_can_not_be_stored_waits_for_a_decision_again_and_keeps_no_other() -> None:
     broken, sound = make_school("1"), make_school("2")
     hold(broken)
     hold(sound)
     HeldWeek.objects.filter(school=broken).update(payload=b"no answer")
-    held.accept_later(held.waiting(), by=None)
+    held.accept_later(held.waiting(), by=User.objects.create(username="operator"))
 
-    with pytest.raises(zlib.error) as raised:
-        held.store_accepted(most_schools=9)
+    tasks.store_accepted.apply()
 
-    assert f"school {broken.pk} " in raised.value.__notes__[0]
+    failed = TaskResult.objects.get(task_name="collection.store_accepted")
+    assert failed.status == "FAILURE"
+    assert f"The accepted weeks of school {broken.pk} are not stored." in failed.traceback
     assert (len(subjects(broken)), len(subjects(sound))) == (40, 0)
+    assert list(held.waiting().values_list("school", "decided_by")) == [(broken.pk, None)]
+    assert not held.any_accepted()
+
+
+def test_all_stays_accepted_when_the_database_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    schools = [make_school(str(number)) for number in range(3)]
+    for school in schools:
+        hold(school)
+    held.accept_later(held.waiting(), by=None)
+    asked = []
+
+    def go_away(school_id: int, *args: object, **options: object) -> int:
+        asked.append(school_id)
+        raise OperationalError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "replace_week", go_away)
+        with pytest.raises(OperationalError):
+            held.store_accepted(most_schools=9)
+
+    # Each of the others would have waited for a connection, too.
+    assert asked == [schools[0].pk]
+    assert held.store_accepted(most_schools=9) == 3
 
 
 def test_newer_answer_stands_when_it_comes_before_what_was_accepted_is_stored() -> None:
@@ -310,6 +295,55 @@ def test_each_week_is_stored_once_when_many_store_what_was_accepted() -> None:
     assert not any(subjects(school) for school in schools)
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("act", ["accept", "accept later", "reject", "store"])
+def test_held_weeks_are_locked_by_date_when_several_are_decided(act: str) -> None:
+    school, week_before = make_school(), MONDAY - storage.ONE_WEEK
+    rows = wire.lessons(41, ALL_TI_YMD=f"{week_before:%Y%m%d}")
+    store(claimed(school, first_monday=week_before), rows)
+    second = hold(school)
+    # By the order of the model, and as it lies in the table, which is small enough to be read
+    # through, the first week comes after the second.
+    first = copy(second)
+    first.pk, first.monday = second.pk - 1, week_before
+    first.save(force_insert=True)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE collection_heldweek")
+    claim = claimed(school, first_monday=week_before, weeks=2)
+    acts: dict[str, Callable[[], object]] = {
+        "accept": lambda: held.accept(held.waiting(), by=None),
+        "accept later": lambda: held.accept_later(held.waiting(), by=None),
+        "reject": lambda: held.reject(held.waiting(), by=None),
+        "store": lambda: store(claim, rows + wire.lessons(41)),
+    }
+
+    with ThreadPoolExecutor(1) as other:
+        with transaction.atomic():
+            HeldWeek.objects.select_for_update().get(pk=first.pk)
+            acting = other.submit(ledger.at_once, lambda _: acts[act](), times=1)
+            wait_until_somebody_waits_for_a_lock()
+            # Whoever had this one by now would wait in a ring with this transaction.
+            HeldWeek.objects.select_for_update(nowait=True).get(pk=second.pk)
+        acting.result()
+
+
+def wait_until_somebody_waits_for_a_lock() -> None:
+    question = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    until = time.monotonic() + 10
+    with connection.cursor() as cursor:
+        while time.monotonic() < until:
+            # A transaction sees the activity as it was when it first asked.
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute(question)
+            if cursor.fetchone()[0]:
+                return
+            time.sleep(0.02)
+    pytest.fail("Nobody waits.")
+
+
 def test_difference_tells_what_accepting_would_change() -> None:
     school = make_school()
     store(
@@ -335,98 +369,3 @@ def test_difference_tells_what_accepting_would_change() -> None:
     assert [lesson.subject for lesson in found.added] == ["새로"]
     assert [(a.subject, b.subject) for a, b in found.changed] == [("2교시", "다른 것")]
     assert len(found.removed) == 25
-
-
-# The guard of a run
-
-
-def make_losing_run(*, losing: int, schools: int = 40) -> tuple[Run, list[SchoolFetch]]:
-    """A run in which the first schools would lose their week."""
-    made = [make_school(f"s{number}") for number in range(schools)]
-    for school in made:
-        store(claimed(school), wire.lessons(2))
-    Run.objects.update(state=RunState.COMPLETED, finished_at=timezone.now())
-    run = make_run()
-    fetches = [make_fetch(school, run) for school in made]
-    for fetch in fetches[:losing]:
-        store(take(fetch), [])
-    return run, fetches
-
-
-def state_of(run: Run) -> tuple[str, str]:
-    run.refresh_from_db()
-    return run.state, run.pause_reason
-
-
-@pytest.mark.parametrize(
-    ("losing", "schools", "paused"),
-    [
-        pytest.param(2, 20, False, id="too few to judge by"),
-        pytest.param(3, 60, False, id="not above the share"),
-        pytest.param(4, 60, True, id="above the share"),
-    ],
-)
-def test_run_is_paused_or_not_when_it_would_empty(losing: int, schools: int, paused: bool) -> None:
-    run, _ = make_losing_run(losing=losing, schools=schools)
-
-    assert guarding.pause_losing() == paused
-
-    assert state_of(run) == (("paused", "guard") if paused else ("running", ""))
-
-
-def test_nothing_is_emptied_without_an_operator_when_a_run_was_paused_by_the_guard() -> None:
-    _run, fetches = make_losing_run(losing=10)
-    under_way = take(fetches[10])
-    guarding.pause_losing()
-    let_pass(hours=1)
-
-    # One that was under way, and a later run over the same weeks.
-    assert store(under_way, []) is FetchState.WAITING
-    later = make_run()
-    assert store(take(make_fetch(fetches[0].school, later)), []) is not FetchState.EMPTY
-
-    assert TimetableEntry.objects.filter(school=fetches[0].school).count() == 2
-    assert HeldWeek.objects.filter(state=HeldState.ACCEPTED).count() == 0
-
-
-def test_run_goes_on_and_believes_second_answers_when_an_operator_resumes_it() -> None:
-    run, fetches = make_losing_run(losing=10)
-    guarding.pause_losing()
-    assert runs.resume(run.pk)
-
-    assert guarding.pause_losing() == 0
-    let_pass(hours=1)
-    fetches[0].refresh_from_db()
-
-    assert store(take(fetches[0]), []) is FetchState.EMPTY
-    assert guarding.pause_losing() == 0
-
-
-def test_run_paused_by_the_guard_waits_for_an_operator_when_nothing_is_left_to_do() -> None:
-    run, _fetches = make_losing_run(losing=10)
-    guarding.pause_losing()
-    SchoolFetch.objects.filter(run=run).update(state=FetchState.HELD)
-
-    assert runs.finish_due() == 0
-    runs.resume(run.pk)
-    assert runs.finish_due() == 1
-
-
-def test_schools_emptied_by_the_rule_count_when_the_guard_looks() -> None:
-    _run, fetches = make_losing_run(losing=2)
-    let_pass(hours=1)
-    for fetch in fetches[:2]:
-        assert store(take(SchoolFetch.objects.get(pk=fetch.pk)), []) is FetchState.EMPTY
-    assert guarding.pause_losing() == 0
-
-    store(take(fetches[2]), [])
-
-    assert guarding.pause_losing() == 1
-
-
-def test_pause_has_its_reason_and_no_end_when_the_guard_made_it() -> None:
-    run, _ = make_losing_run(losing=10)
-    guarding.pause_losing()
-    run.refresh_from_db()
-    assert (run.pause_reason, run.paused_until) == (PauseReason.GUARD, None)
-    assert run.guarded_at is not None

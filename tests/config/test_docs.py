@@ -1,4 +1,4 @@
-"""The tables of the documentation name what there is, all of it and nothing else."""
+"""The tables of the documentation leave nothing out."""
 
 import re
 

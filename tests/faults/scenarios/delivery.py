@@ -90,7 +90,8 @@ def crash_points(rig: Rig) -> None:
     rig.slow(0.1)
     run = rig.start_run()
     with _reading(rig, victims, old, new) as reads:
-        # One thread each: a trap that another thread is in would take this one past its point.
+        # One thread each: another's kill could come between COMMIT and the point after it, which
+        # nothing would reach any more.
         rig.workers(traps=traps, threads=1, wait=False)
         rig.wait_for_end(run, seconds=900 if rig.full else 300)
     sprung = len(rig.sprung())
