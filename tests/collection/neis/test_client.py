@@ -1,14 +1,9 @@
-"""The client against a real server that behaves in every bad way known."""
+"""The client against a real server: answers, errors and pages."""
 
 import gzip
-import threading
 import time
-import traceback
-import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,96 +11,35 @@ import pytest
 
 from collection.neis import (
     SERVICES,
-    Answer,
     BadRequest,
-    ConnectionFailed,
-    DeadlinePassed,
     Incomplete,
-    KeyProblem,
     KeyRefused,
-    Keys,
     KeySpent,
-    Limits,
     Malformed,
-    NeisClient,
     NeisError,
     ServerFault,
     Throttled,
-    TimedOut,
     Transient,
 )
 from tests.collection import rows as wire
-from tests.collection.neis.server import Answering, Asked, HangUp, Server, reply, serving
+from tests.collection.neis.asking import (
+    FIRST,
+    HTML,
+    KEY,
+    ROWS,
+    SECOND,
+    SERVICE,
+    THIRD,
+    Open,
+    always,
+    ask,
+    one_row,
+    pages_of,
+    part,
+    scripted,
+)
+from tests.collection.neis.server import Answering, Asked, HangUp, Server, reply
 from tests.collection.rows import MONDAY, NO_DATA, OFFICE, SCHOOL, Row, page, result
-
-SERVICE = "hisTimetable"
-KEY = "0123456789abcdef+/=secret"
-QUICK = Limits(connect_seconds=0.5, read_seconds=0.3, request_seconds=0.6, body_bytes=200_000)
-ROOMY = Limits(connect_seconds=2, read_seconds=5, request_seconds=10)
-
-Open = Callable[..., NeisClient]
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[[Answering], Server]]:
-    contexts: list[AbstractContextManager[Server]] = []
-
-    def start(answer: Answering) -> Server:
-        contexts.append(serving(answer))
-        return contexts[-1].__enter__()
-
-    yield start
-    for context in contexts:
-        context.__exit__(None, None, None)
-
-
-@pytest.fixture
-def connect() -> Iterator[Open]:
-    clients: list[NeisClient] = []
-
-    def start(
-        server: Server | str,
-        *keys: str,
-        limits: Limits = ROOMY,
-        **others: Any,
-    ) -> NeisClient:
-        url = server if isinstance(server, str) else server.base_url
-        clients.append(NeisClient(base_url=url, keys=Keys(keys), limits=limits, **others))
-        return clients[-1]
-
-    yield start
-    for client in clients:
-        client.close()
-
-
-def ask(client: NeisClient, *, deadline: float | None = None) -> Answer:
-    return client.of_school(
-        SERVICE,
-        office_code=OFFICE,
-        school_code=SCHOOL,
-        first=MONDAY,
-        last=date(2026, 6, 14),
-        deadline=deadline,
-    )
-
-
-def pages_of(rows: list[Row], size: int = 1000) -> Answering:
-    """NEIS as it should be."""
-
-    def answer(asked: Asked) -> list[bytes]:
-        part = rows[(asked.page - 1) * size : asked.page * size]
-        return reply(page(SERVICE, part, total=len(rows)) if part else NO_DATA)
-
-    return answer
-
-
-def always(*chunks: bytes) -> Answering:
-    return lambda asked: chunks
-
-
-def one_row() -> bytes:
-    return page(SERVICE, [wire.high()])
-
 
 # Answers
 
@@ -275,6 +209,17 @@ def test_proxy_and_netrc_are_not_used_when_the_environment_names_them(
     assert ask(connect(serve(always(*reply(one_row()))), KEY)).complete
 
 
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_service_is_asked_under_its_own_name_when_it_is(
+    serve: Callable[[Answering], Server], connect: Open, name: str
+) -> None:
+    server = serve(always(*reply(NO_DATA)))
+
+    connect(server, KEY).ask(SERVICES[name], {})
+
+    assert [asked.service for asked in server.asked] == [name]
+
+
 # What NEIS says
 
 
@@ -311,9 +256,6 @@ def test_error_is_raised_after_one_request_when_code_is(
     assert type(caught.value) is kind
     assert (caught.value.code, caught.value.requests) == (code, 1)
     assert len(server.asked) == 1
-
-
-HTML = "<!DOCTYPE html><html><body>점검 중입니다</body></html>".encode()
 
 
 def without(field: str) -> Row:
@@ -460,183 +402,7 @@ def test_error_is_raised_after_one_request_when_status_is(
     assert [asked.service for asked in server.asked] == [SERVICE]
 
 
-# Transport
-
-
-def hang_up_after(*chunks: bytes) -> Answering:
-    def answer(asked: Asked) -> Iterator[bytes]:
-        yield from chunks
-        raise HangUp
-
-    return answer
-
-
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        pytest.param(hang_up_after(), id="before a byte"),
-        pytest.param(hang_up_after(*reply(one_row()[:40], length=400)), id="inside the body"),
-        pytest.param(hang_up_after(*reply(one_row(), length=5000)), id="after what looks whole"),
-        pytest.param(hang_up_after(CHUNKED, b"5\r\nab"), id="inside a chunk"),
-        pytest.param(
-            hang_up_after(CHUNKED, b"%x\r\n%b\r\n" % (len(one_row()), one_row())),
-            id="before the last chunk",
-        ),
-        pytest.param(always(b"what is this\r\n\r\n"), id="no HTTP"),
-        pytest.param(always(CHUNKED, b"zz\r\n"), id="broken chunk"),
-        pytest.param(
-            always(*reply(b"\x1f\x8bnot gzip", Content_Encoding="gzip")), id="broken gzip"
-        ),
-        pytest.param(
-            hang_up_after(
-                *reply(gzip.compress(one_row())[:60], length=400, Content_Encoding="gzip")
-            ),
-            id="inside gzip",
-        ),
-    ],
-)
-def test_connection_fails_after_one_request_when_it_breaks(
-    serve: Callable[[Answering], Server], connect: Open, answer: Answering
-) -> None:
-    server = serve(answer)
-
-    with pytest.raises(ConnectionFailed) as caught:
-        ask(connect(server, KEY, limits=QUICK))
-
-    assert (caught.value.requests, len(server.asked)) == (1, 1)
-
-
-def test_answer_may_come_later_when_the_connection_breaks_inside_the_head(
-    serve: Callable[[Answering], Server], connect: Open
-) -> None:
-    server = serve(hang_up_after(b"HTTP/1.1 200 OK\r\nContent-Le"))
-
-    with pytest.raises((ConnectionFailed, Malformed)):
-        ask(connect(server, KEY, limits=QUICK))
-
-    assert len(server.asked) == 1
-
-
-def test_connection_fails_when_nobody_listens(
-    serve: Callable[[Answering], Server], connect: Open
-) -> None:
-    with serving(always()) as server:
-        url = server.base_url
-
-    with pytest.raises(ConnectionFailed) as caught:
-        ask(connect(url, KEY))
-
-    assert caught.value.requests == 1
-
-
-def drip(server_of: list[Server], *before: bytes, bytes_of: bytes) -> Answering:
-    """Sends `before`, and then one byte every twentieth of a second."""
-
-    def answer(asked: Asked) -> Iterator[bytes]:
-        yield from before
-        for byte in bytes_of:
-            if server_of[0].gone.wait(0.05):
-                return
-            yield bytes([byte])
-
-    return answer
-
-
-HEAD_OF_LONG_BODY = reply(b"", length=100_000)[0]
-
-
-@pytest.mark.parametrize(
-    ("before", "dripped"),
-    [
-        pytest.param((), b"", id="silence"),
-        pytest.param((HEAD_OF_LONG_BODY,), b"", id="silence after the head"),
-        pytest.param((HEAD_OF_LONG_BODY,), b" " * 100, id="drip of the body"),
-        pytest.param((CHUNKED,), b"1\r\n \r\n" * 30, id="drip of chunks"),
-        pytest.param(
-            (),
-            b"HTTP/1.1 200 OK\r\nX-Slow: " + b"y" * 20,
-            id="drip of the head",
-        ),
-    ],
-)
-def test_request_ends_in_time_when_the_server_sends(
-    serve: Callable[[Answering], Server],
-    connect: Open,
-    before: tuple[bytes, ...],
-    dripped: bytes,
-) -> None:
-    servers: list[Server] = []
-
-    def answer(asked: Asked) -> Iterator[bytes]:
-        yield from drip(servers, *before, bytes_of=dripped)(asked)
-        servers[0].gone.wait(3)
-
-    servers.append(serve(answer))
-    began = time.monotonic()
-
-    with pytest.raises(TimedOut):
-        ask(connect(servers[0], KEY, limits=QUICK))
-
-    assert time.monotonic() - began < 1.5
-    assert len(servers[0].asked) == 1
-
-
-def test_answer_is_dropped_early_when_the_body_has_no_end(
-    serve: Callable[[Answering], Server], connect: Open
-) -> None:
-    sent = 0
-
-    def answer(asked: Asked) -> Iterator[bytes]:
-        nonlocal sent
-        yield b"HTTP/1.1 200 OK\r\n\r\n"
-        for _ in range(10_000):
-            sent += 1
-            yield b" " * 65536
-
-    with pytest.raises(Malformed, match="larger"):
-        ask(connect(serve(answer), KEY, limits=QUICK))
-
-    assert sent < 1000
-
-
-@pytest.mark.parametrize("layers", [1, 2])
-def test_memory_stays_small_when_the_body_is_a_bomb(
-    serve: Callable[[Answering], Server], connect: Open, layers: int
-) -> None:
-    bomb = b" " * 100_000_000
-    for _ in range(layers):
-        bomb = gzip.compress(bomb, compresslevel=6)
-    server = serve(always(*reply(bomb, Content_Encoding=", ".join(["gzip"] * layers))))
-    client = connect(server, KEY, limits=Limits(body_bytes=1_000_000))
-
-    tracemalloc.start()
-    try:
-        with pytest.raises(Malformed, match="larger"):
-            ask(client)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-    assert peak < 20_000_000
-
-
 # Pages
-
-
-def scripted(*bodies: bytes) -> Answering:
-    """One body for each request; the last one for all that follow."""
-    return lambda asked: reply(bodies[min(asked.number, len(bodies)) - 1])
-
-
-ROWS = wire.lessons(2500)
-FIRST, SECOND, THIRD = ROWS[:1000], ROWS[1000:2000], ROWS[2000:]
-
-
-def part(rows: list[Row], total: int = 2500) -> bytes:
-    return page(SERVICE, rows, total=total)
 
 
 @pytest.mark.parametrize(
@@ -693,288 +459,3 @@ def test_requests_are_counted_when_a_later_page_fails(
         ask(connect(server, KEY))
 
     assert caught.value.requests == 2
-
-
-# Keys
-
-
-def turning_away(**codes: str) -> Answering:
-    """Turns keys away by code; others get the rows."""
-    good = pages_of(ROWS)
-
-    def answer(asked: Asked) -> list[bytes]:
-        code = codes.get(asked.key or "")
-        return reply(result(code)) if code else list(good(asked))
-
-    return answer
-
-
-@pytest.mark.parametrize("code", ["ERROR-337", "ERROR-290", "INFO-300"])
-def test_next_key_gets_the_whole_answer_when_the_first_is_turned_away(
-    serve: Callable[[Answering], Server], connect: Open, code: str
-) -> None:
-    server = serve(turning_away(one=code))
-    client = connect(server, "one", "two")
-
-    answer = ask(client)
-
-    assert (list(answer.rows), answer.requests) == (ROWS, 4)
-    assert [(asked.key, asked.page) for asked in server.asked] == [
-        ("one", 1),
-        ("two", 1),
-        ("two", 2),
-        ("two", 3),
-    ]
-    ask(client)
-    assert {asked.key for asked in server.asked[4:]} == {"two"}
-
-
-def test_answer_goes_on_with_the_next_key_when_one_is_spent_between_pages(
-    serve: Callable[[Answering], Server], connect: Open
-) -> None:
-    def answer(asked: Asked) -> list[bytes]:
-        if asked.key == "one" and asked.page == 2:
-            return reply(result("ERROR-337"))
-        return list(pages_of(ROWS)(asked))
-
-    server = serve(answer)
-
-    whole = ask(connect(server, "one", "two"))
-
-    assert (list(whole.rows), whole.requests) == (ROWS, 4)
-    assert [(asked.key, asked.page) for asked in server.asked] == [
-        ("one", 1),
-        ("one", 2),
-        ("two", 2),
-        ("two", 3),
-    ]
-
-
-@pytest.mark.parametrize(("code", "kind"), [("ERROR-337", KeySpent), ("ERROR-290", KeyRefused)])
-def test_each_key_is_tried_once_when_every_key_is_turned_away(
-    serve: Callable[[Answering], Server], connect: Open, code: str, kind: type[KeyProblem]
-) -> None:
-    server = serve(turning_away(one=code, two=code, three=code))
-    client = connect(server, "one", "two", "three")
-
-    with pytest.raises(kind) as caught:
-        ask(client)
-
-    assert [asked.key for asked in server.asked] == ["one", "two", "three"]
-    assert caught.value.requests == 3
-    with pytest.raises(kind):
-        ask(client)
-    assert len(server.asked) == 3
-
-
-def test_five_rows_are_no_whole_answer_when_there_is_no_key(
-    serve: Callable[[Answering], Server], connect: Open
-) -> None:
-    server = serve(always(*reply(part(ROWS[:5], total=2500))))
-
-    answer = ask(connect(server))
-
-    assert (list(answer.rows), answer.total, answer.complete) == (ROWS[:5], 2500, False)
-    assert [asked.query.get("KEY") for asked in server.asked] == [None]
-
-
-def test_error_is_raised_when_there_is_no_key_and_neis_wants_one(
-    serve: Callable[[Answering], Server], connect: Open
-) -> None:
-    server = serve(always(*reply(result("ERROR-290"))))
-
-    with pytest.raises(KeyRefused):
-        ask(connect(server))
-
-    assert len(server.asked) == 1
-
-
-def echo(asked: Asked) -> bytes:
-    return (
-        f"<html>GET /hub/x?KEY={asked.key} and alone {asked.key}"
-        f" and quoted 0123456789abcdef%2B%2F%3Dsecret</html>"
-    ).encode()
-
-
-def later(asked: Asked, *, at: int) -> bytes:
-    return b"<html>".ljust(at) + (asked.key or "").encode()
-
-
-def quoting(asked: Asked, code: str) -> list[bytes]:
-    return reply(result(code, f"{asked.key} is wrong"))
-
-
-LEAKY: dict[str, Answering] = {
-    "redirect": lambda asked: reply(status=302, Location=f"/x?KEY={asked.key}"),
-    "status": lambda asked: reply(echo(asked), status=500),
-    "bad request": lambda asked: reply(echo(asked), status=400),
-    "throttled": lambda asked: reply(echo(asked), status=429),
-    "HTML that quotes the address": lambda asked: reply(echo(asked)),
-    "JSON of another shape": lambda asked: reply(b'{"url":"%b"}' % (asked.key or "").encode()),
-    "hang-up": hang_up_after(),
-    "no HTTP": lambda asked: [echo(asked) + b"\r\n\r\n"],
-    "cut": hang_up_after(*reply(b"{", length=100)),
-    "endless body": lambda asked: reply(b" " * 300_000),
-    "broken gzip": lambda asked: reply(echo(asked), Content_Encoding="gzip"),
-    "refused": lambda asked: reply(result("ERROR-290")),
-    "bad code": lambda asked: reply(result("ERROR-300")),
-    "incomplete": lambda asked: reply(page(SERVICE, [], total=3)),
-    "message that quotes the key": lambda asked: quoting(asked, "ERROR-300"),
-    "unknown message that quotes the key": lambda asked: quoting(asked, "ERROR-999"),
-    "sample that ends inside the key": lambda asked: reply(later(asked, at=290)),
-    "larger sample that ends inside the key": lambda asked: reply(later(asked, at=2990)),
-}
-
-
-@pytest.mark.parametrize("answer", LEAKY.values(), ids=LEAKY)
-def test_key_is_nowhere_in_the_error_when_answer_is(
-    serve: Callable[[Answering], Server], connect: Open, answer: Answering
-) -> None:
-    assert_key_is_hidden(connect(serve(answer), KEY, limits=QUICK))
-
-
-@pytest.mark.parametrize("code", ["ERROR-290", "ERROR-337", "INFO-300"])
-def test_key_is_nowhere_in_the_error_when_it_is_turned_away_by_name(
-    serve: Callable[[Answering], Server], connect: Open, code: str
-) -> None:
-    assert_key_is_hidden(connect(serve(lambda asked: quoting(asked, code)), KEY))
-
-
-def test_key_is_nowhere_in_the_error_when_nobody_listens(connect: Open) -> None:
-    with serving(always()) as server:
-        url = server.base_url
-
-    assert_key_is_hidden(connect(url, KEY, limits=QUICK))
-
-
-def test_key_is_nowhere_in_the_error_when_there_is_no_answer(
-    serve: Callable[[Answering], Server], connect: Open
-) -> None:
-    servers: list[Server] = []
-
-    def answer(asked: Asked) -> Iterator[bytes]:
-        servers[0].gone.wait(2)
-        yield b""
-
-    servers.append(serve(answer))
-
-    assert_key_is_hidden(connect(servers[0], KEY, limits=QUICK))
-
-
-def assert_key_is_hidden(client: NeisClient) -> None:
-    with pytest.raises(NeisError) as caught:
-        ask(client)
-    error = caught.value
-    shown = [str(error), repr(error), repr(vars(error)), *traceback.format_exception(error)]
-    assert error.__cause__ is None
-    for secret in ("0123456789abcdef", "%3Dsecret", "=secret"):
-        assert not [text for text in shown if secret in text]
-
-
-def test_key_does_not_show_itself_when_it_is_printed() -> None:
-    key = Keys([KEY]).current()
-
-    assert key is not None
-    assert "0123456789" not in f"{key} {key!r} {[key]}"
-
-
-# Gate and deadline
-
-
-def test_gate_is_entered_around_each_request_and_left_when_one_fails(
-    serve: Callable[[Answering], Server], connect: Open
-) -> None:
-    events: list[str] = []
-    until = time.monotonic() + 60
-
-    @contextmanager
-    def gate(deadline: float | None) -> Iterator[None]:
-        assert deadline == until
-        events.append("in")
-        try:
-            yield
-        finally:
-            events.append("out")
-
-    server = serve(scripted(part(FIRST), part(SECOND), result("ERROR-500")))
-
-    with pytest.raises(ServerFault):
-        ask(connect(server, KEY, gate=gate), deadline=until)
-
-    assert events == ["in", "out"] * 3
-
-
-def test_nothing_is_asked_when_the_deadline_has_passed(
-    serve: Callable[[Answering], Server], connect: Open
-) -> None:
-    server = serve(always(*reply(one_row())))
-
-    with pytest.raises(DeadlinePassed):
-        ask(connect(server, KEY), deadline=time.monotonic() - 0.001)
-
-    assert server.asked == []
-
-
-def test_no_further_page_is_asked_when_the_deadline_passes_between_pages(
-    serve: Callable[[Answering], Server], connect: Open
-) -> None:
-    def answer(asked: Asked) -> list[bytes]:
-        time.sleep(0.15)
-        return list(pages_of(ROWS)(asked))
-
-    server = serve(answer)
-
-    with pytest.raises((DeadlinePassed, TimedOut)):
-        ask(connect(server, KEY), deadline=time.monotonic() + 0.2)
-
-    assert len(server.asked) <= 2
-
-
-def test_deadline_ends_the_request_when_it_comes_before_the_limit(
-    serve: Callable[[Answering], Server], connect: Open
-) -> None:
-    servers: list[Server] = []
-    servers.append(
-        serve(lambda asked: drip(servers, HEAD_OF_LONG_BODY, bytes_of=b" " * 100)(asked))
-    )
-    began = time.monotonic()
-
-    with pytest.raises((TimedOut, DeadlinePassed)):
-        ask(connect(servers[0], KEY), deadline=time.monotonic() + 0.3)
-
-    assert time.monotonic() - began < 1
-
-
-def test_threads_wait_for_each_other_when_the_gate_says_so(
-    serve: Callable[[Answering], Server], connect: Open
-) -> None:
-    lock = threading.Lock()
-    inside, most = 0, 0
-    counting = threading.Lock()
-
-    def answer(asked: Asked) -> list[bytes]:
-        nonlocal inside, most
-        with counting:
-            inside += 1
-            most = max(most, inside)
-        time.sleep(0.01)
-        with counting:
-            inside -= 1
-        return reply(one_row())
-
-    client = connect(serve(answer), KEY, gate=lambda deadline: lock)
-
-    with ThreadPoolExecutor(4) as threads:
-        assert all(threads.map(lambda _: ask(client).complete, range(8)))
-    assert most == 1
-
-
-@pytest.mark.parametrize("name", sorted(SERVICES))
-def test_service_is_asked_under_its_own_name_when_it_is(
-    serve: Callable[[Answering], Server], connect: Open, name: str
-) -> None:
-    server = serve(always(*reply(NO_DATA)))
-
-    connect(server, KEY).ask(SERVICES[name], {})
-
-    assert [asked.service for asked in server.asked] == [name]
